@@ -1,0 +1,1 @@
+"""Faster Diffusion: training-free acceleration of diffusers pipelines that have a UNet."""
