@@ -1,0 +1,100 @@
+"""How many floating-point operations one forward of a model costs, and where.
+
+Counted by `torch.utils.flop_counter` on a weightless copy of the model on the meta device, so nothing is allocated and
+the real model, with whatever hooks, adapters, offloading or compilation it carries, is not touched. A multiplication
+and an addition are two operations: papers that say GFLOPs for multiply-adds give half of these numbers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .stages import unwrap
+from .trees import map_tensors
+
+TEXT_TOKENS = 77  # what CLIP's text encoder gives for any prompt
+
+
+def stage_flops(
+    model: nn.Module, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+) -> dict[str, int]:
+    """FLOPs of one `model(*args, **kwargs)` by stage, in the order of the model's modules.
+
+    A stage is an input layer ("conv_in"), a block ("mid_block") or one entry of a list of blocks ("down_blocks.0");
+    "other" is all that lies outside: embeddings, output head. The values add up to the whole forward.
+
+    Tensors anywhere in `args` and `kwargs` count by their shape alone, and may be on any device. The copy is made from
+    the model's config: what was added to the model since (LoRA, IP-Adapter, other attention) is not counted.
+    """
+    copy = twin(model)
+    # Attention on the meta device runs as two matrix products, which are counted; CPU's fused kernel would not be.
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        copy(*map_tensors(_on_meta, args), **map_tensors(_on_meta, dict(kwargs or {})))
+    counts = counter.get_flop_counts()
+    flops = {stage: sum(counts.get(f"{type(copy).__name__}.{stage}", {}).values()) for stage in _stage_names(copy)}
+    return flops | {"other": counter.get_total_flops() - sum(flops.values())}
+
+
+def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn.Module:
+    """A copy without weights, on the meta device, of `model`, or of the diffusers class `model` with `config`."""
+    if isinstance(model, nn.Module):
+        model = unwrap(model)
+        config = getattr(model, "config", None)
+    cls: Any = model if isinstance(model, type) else type(model)
+    if not hasattr(cls, "from_config"):
+        raise TypeError(f"FLOPs are counted for diffusers models, which have a config; {cls.__name__} has none.")
+    with torch.device("meta"):
+        copy: nn.Module = cls.from_config(config)
+    return copy.float().eval()
+
+
+def unet_inputs(config: Mapping[str, Any], batch: int, height: int, width: int) -> dict[str, Any]:
+    """Meta tensors that a `UNet2DConditionModel` with `config` accepts as keyword arguments.
+
+    The latents are (batch, C, height, width); the text is (batch, 77, D), and size and pooled text (SDXL) or class
+    labels are there where the config asks for them.
+    """
+    meta = torch.device("meta")
+    text_width = config.get("encoder_hid_dim") or config["cross_attention_dim"]
+    if not isinstance(text_width, int):
+        text_width = text_width[0]
+    inputs: dict[str, Any] = {
+        "sample": torch.empty(batch, config["in_channels"], height, width, device=meta),
+        "timestep": torch.empty(batch, dtype=torch.int64, device=meta),
+        "encoder_hidden_states": torch.empty(batch, TEXT_TOKENS, text_width, device=meta),
+    }
+    if config.get("addition_embed_type") == "text_time":
+        sizes = 6  # original, crop and target: a height and a width each
+        pooled = config["projection_class_embeddings_input_dim"] - sizes * config["addition_time_embed_dim"]
+        inputs["added_cond_kwargs"] = {
+            "text_embeds": torch.empty(batch, pooled, device=meta),
+            "time_ids": torch.empty(batch, sizes, device=meta),
+        }
+    if config.get("class_embed_type") == "projection":
+        width_in = config["projection_class_embeddings_input_dim"]
+        inputs["class_labels"] = torch.empty(batch, width_in, device=meta)
+    elif config.get("num_class_embeds") or config.get("class_embed_type") == "timestep":
+        inputs["class_labels"] = torch.empty(batch, dtype=torch.int64, device=meta)
+    return inputs
+
+
+def _stage_names(model: nn.Module) -> list[str]:
+    names: list[str] = []
+    for name, child in model.named_children():
+        if isinstance(child, nn.ModuleList):
+            names += [f"{name}.{index}" for index in range(len(child))]
+        elif "block" in name or name.endswith("_in"):
+            names.append(name)
+    return sorted(names, key=_depth)
+
+
+def _depth(name: str) -> int:
+    """Where a stage stands in a UNet, which registers its up blocks before its mid block."""
+    return 0 if name.endswith("_in") else 2 if name.startswith("mid") else 3 if name.startswith("up") else 1
+
+
+def _on_meta(x: torch.Tensor) -> torch.Tensor:
+    return torch.empty(x.shape, dtype=torch.float32 if x.is_floating_point() else x.dtype, device="meta")
