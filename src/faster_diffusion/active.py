@@ -1,0 +1,77 @@
+"""Which run the current thread is in, and how its network calls get there.
+
+Calls are taken at a class's ``__call__``: that lies above whatever offloading, compilation and adapters put on a
+module's ``forward``, before or after, and writes nothing on the module.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from .engine import Run
+
+current_run: ContextVar[Run | None] = ContextVar("faster_diffusion_run", default=None)
+
+
+class CallPatch:
+    """Wraps the ``__call__`` of a class for as long as someone needs it.
+
+    Args:
+        wrap: from the original ``__call__`` to the one in its place.
+    """
+
+    def __init__(self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._wrap = wrap
+        self._users: Counter[type] = Counter()
+        self._own: dict[type, Any] = {}  # what a class itself defined; classes may inherit __call__
+        self._lock = threading.RLock()  # reentrant: the garbage collector may release in the middle of anything
+
+    def acquire(self, cls: type) -> None:
+        with self._lock:
+            if not self._users[cls]:
+                self._own[cls] = vars(cls).get("__call__")
+                original: Any = cls.__call__
+                cls.__call__ = functools.wraps(original)(self._wrap(original))  # type: ignore[method-assign]
+            self._users[cls] += 1
+
+    def release(self, cls: type) -> None:
+        with self._lock:
+            self._users[cls] -= 1
+            if not self._users[cls]:
+                own = self._own.pop(cls)
+                if own is None:
+                    del cls.__call__
+                else:
+                    cls.__call__ = own  # type: ignore[method-assign]
+
+
+def _hand_over(original: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = current_run.get()
+        if run is None or run.root is not self:
+            return original(self, *args, **kwargs)
+        return run.predict(functools.partial(original, self), args, kwargs)
+
+    return __call__
+
+
+_network_calls = CallPatch(_hand_over)
+
+
+@contextmanager
+def running(run: Run) -> Iterator[None]:
+    """Within it, this thread's calls of ``run.root`` are answered by ``run``; other networks are themselves."""
+    cls = type(run.root)
+    _network_calls.acquire(cls)
+    token = current_run.set(run)
+    try:
+        yield
+    finally:
+        current_run.reset(token)
+        _network_calls.release(cls)

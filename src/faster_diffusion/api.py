@@ -1,0 +1,168 @@
+"""What users call: enable, disable, and the handle between them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from weakref import finalize, ref
+
+import torch
+from diffusers import DiffusionPipeline
+from torch import nn
+
+from .active import CallPatch, current_run, running
+from .config import PropagationConfig
+from .engine import Counts, Run
+from .noise import injected
+from .stages import LAYOUTS, layout_of
+from .summary import Summary, summarise
+
+logger = logging.getLogger(__name__)
+
+_ENTRY = "_faster_diffusion"  # the one attribute put on an enabled pipeline or network
+
+Target = DiffusionPipeline | nn.Module
+
+
+def enable(target: Target, config: PropagationConfig | None = None, **overrides: Any) -> Handle:
+    """Accelerates a pipeline, or a bare network in a sampling loop of your own. Enabling again replaces the options.
+
+    A pipeline is then called as always; a bare network is accelerated within ``with handle.sampling(scheduler):``.
+    A deepcopy is enabled like its original; a pipeline that merely shares the network (``from_pipe``) is not.
+
+    Args:
+        target: a pipeline with a UNet, or the UNet; offloaded, compiled, with adapters, before or after.
+        config: the options as one object; by default the paper's.
+        overrides: single options of [`PropagationConfig`], such as ``key_steps="uniform:4"``.
+
+    Returns:
+        A handle: ``handle.summary()`` tells what was saved; as a context manager it disables at the end.
+
+    Raises:
+        TypeError: ``target`` is neither pipeline nor network, or an option has an unknown name.
+        ValueError: it cannot be accelerated, or an option has no sensible value.
+    """
+    if not isinstance(target, Target):
+        raise TypeError(f"fd.enable takes a diffusers pipeline or its UNet; got {type(target).__name__}.")
+    layout_of(_network_of(target))
+    handle = Handle(target, replace(config or PropagationConfig(), **overrides))
+    disable(target)
+    setattr(target, _ENTRY, handle)
+    return handle
+
+
+def disable(target: Target) -> None:
+    """Makes ``target`` what it was before ``enable``. Without effect if it is not enabled."""
+    handle = _handle_of(target)
+    if handle is not None:
+        delattr(target, _ENTRY)
+        handle.release()
+
+
+def is_enabled(target: Target) -> bool:
+    """Whether ``enable`` is in force on ``target``."""
+    return _handle_of(target) is not None
+
+
+class Handle:
+    """What ``enable`` returns. ``with fd.enable(pipe): ...`` disables at the end of the block."""
+
+    def __init__(self, target: Target, config: PropagationConfig) -> None:
+        self.config = config
+        self._target = ref(target)
+        self._counts: Counts | None = None
+        self.release: Callable[[], object] = lambda: None
+        if isinstance(target, DiffusionPipeline):
+            _pipeline_calls.acquire(type(target))
+            self.release = finalize(self, _pipeline_calls.release, type(target))  # once: at disable or with the pipeline
+
+    def summary(self) -> Summary:
+        """What the last run computed, reused and saved.
+
+        Raises:
+            RuntimeError: there was no run yet.
+        """
+        target = self._target()
+        if self._counts is None or self._counts.call is None or target is None:
+            raise RuntimeError("There is no run to sum up yet: call the pipeline (or sample within handle.sampling).")
+        return summarise(self._counts, self.config, _network_of(target))
+
+    @contextmanager
+    def sampling(self, scheduler: Any) -> Iterator[None]:
+        """One sampling run of a bare network in a loop of your own.
+
+        Args:
+            scheduler: the scheduler, with its timesteps set; or the timesteps alone, shape (n,), which leaves prior
+                noise out. Loop over these very timesteps.
+
+        Raises:
+            RuntimeError: the handle is of a pipeline, or its network is not enabled any more.
+        """
+        network = self._target()
+        if not isinstance(network, nn.Module) or _handle_of(network) is not self:
+            raise RuntimeError("sampling() is for a network enabled by itself; an enabled pipeline is just called.")
+        if isinstance(scheduler, torch.Tensor):
+            if self.config.prior_noise is not None:
+                logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
+            run = Run(network, self.config, lambda: scheduler)
+            scheduler = None
+        else:
+            run = Run(network, self.config, lambda: scheduler.timesteps)
+        with self._started(run, scheduler):
+            yield
+
+    @contextmanager
+    def _started(self, run: Run, scheduler: Any) -> Iterator[None]:
+        self._counts = run.counts
+        with ExitStack() as stack:
+            if self.config.prior_noise is not None and scheduler is not None:
+                stack.enter_context(injected(scheduler, self.config.prior_noise, run))
+            stack.enter_context(running(run))
+            yield
+        run.report()
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        target = self._target()
+        if target is not None and _handle_of(target) is self:
+            disable(target)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Handle:
+        """Belongs to the copy of its target, if that is being copied."""
+        target: Any = self._target()
+        return Handle(memo.get(id(target), target), self.config)
+
+
+def _handle_of(target: Target) -> Handle | None:
+    return getattr(target, _ENTRY, None)
+
+
+def _network_of(target: Target) -> nn.Module:
+    network = target if isinstance(target, nn.Module) else getattr(target, "unet", None)
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"{type(target).__name__} cannot be accelerated: it has no UNet. "
+            f"Pipelines that can have a network of one of these classes: {', '.join(LAYOUTS)}."
+        )
+    return network
+
+
+def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        handle = _handle_of(self)
+        outer = current_run.get()
+        if handle is None or (outer is not None and outer.owner is handle):  # the latter: a subclass calling its parent
+            return original(self, *args, **kwargs)
+        run = Run(_network_of(self), handle.config, lambda: self.scheduler.timesteps, owner=handle)
+        with handle._started(run, self.scheduler):
+            return original(self, *args, **kwargs)
+
+    return __call__
+
+
+_pipeline_calls = CallPatch(_start_run)

@@ -1,0 +1,72 @@
+"""What a user can choose: frozen dataclasses that check themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .schedule import KeySteps, Rule
+
+
+@dataclass(frozen=True)
+class PriorNoise:
+    """A little of the initial latent, added in the late steps: z_t <- z_t + alpha * z_T (Sec. 3.4, Eq. 4).
+
+    It restores the texture that propagated features lose. Added before the network (and ``scale_model_input``) sees
+    z_t, at every step with t / num_train_timesteps < start.
+    """
+
+    alpha: float = 0.003  # share of the initial latent z_T; 0 to about 0.01 is sensible
+    start: float = 0.5  # in [0, 1]: 0.5 is the last half of sampling, 1 every step
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha < 1:
+            raise ValueError(f"PriorNoise.alpha is a small share of the initial latent, 0 <= alpha < 1; got {self.alpha}.")
+        if not 0 <= self.start <= 1:
+            raise ValueError(f"PriorNoise.start is a fraction of the training timesteps, 0 to 1; got {self.start}.")
+
+
+@dataclass(frozen=True)
+class PropagationConfig:
+    """How encoder propagation runs. The defaults are the paper's.
+
+    Args:
+        key_steps: at which steps the encoder runs: ``"paper"``, another preset, ``"uniform:N"``, a list of orders, or a
+            function from the number of steps to orders. Fewer key steps: faster, less like the original.
+        parallel: ``True`` decodes all steps up to the next key step in one batch (fastest, most memory); a number caps
+            how many steps are decoded at once; ``False`` decodes step by step (memory stays flat). Same image.
+        prior_noise: ``True`` or a [`PriorNoise`] restores texture; ``None`` leaves it out. Without effect in a run in
+            which every step is key.
+    """
+
+    key_steps: KeySteps | str | int | Iterable[int] | Rule = "paper"
+    parallel: bool | int = True
+    prior_noise: PriorNoise | bool | None = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
+        object.__setattr__(self, "prior_noise", _prior_noise(self.prior_noise))
+        if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
+            raise ValueError(f"parallel is True, False, or how many steps to decode at once (>= 1); got {self.parallel!r}.")
+
+    @property
+    def group_limit(self) -> int | None:
+        """How many steps may be decoded in one batch; ``None``: as many as there are up to the next key step."""
+        if self.parallel is True:
+            return None
+        return max(1, int(self.parallel))
+
+    def to_dict(self) -> dict[str, Any]:
+        noise = asdict(self.prior_noise) if isinstance(self.prior_noise, PriorNoise) else None
+        return {"key_steps": str(self.key_steps), "parallel": self.parallel, "prior_noise": noise}
+
+
+def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | None:
+    if value is True:
+        return PriorNoise()
+    if value is None or value is False:
+        return None
+    if isinstance(value, PriorNoise):
+        return value
+    raise ValueError(f"prior_noise is None, True or fd.PriorNoise(alpha, start); got {value!r}.")

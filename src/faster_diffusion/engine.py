@@ -1,0 +1,245 @@
+"""Encoder propagation over one sampling run: which network calls run, on what, and which are answered from memory."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from .call import NetworkCall, rebuild_like
+from .conditions import Conditions
+from .config import PropagationConfig
+from .partial import Features, run_partially
+from .schedule import KeySteps
+from .stages import layout_of, unwrap
+from .trajectory import Trajectory
+from .trees import map_tensors, size_in_bytes
+
+logger = logging.getLogger(__name__)
+
+Network = Callable[..., Any]
+
+
+@dataclass
+class Counts:
+    """What happened in a run."""
+
+    steps: int = 0  # of the scheduler's trajectory
+    computed: int = 0  # network calls in which encoder and decoder ran
+    reused: int = 0  # network calls answered by the decoder alone, on kept features
+    batches: int = 0  # times the decoder ran; fewer than the calls when steps are decoded together
+    key_orders: list[int] = field(default_factory=list)  # one entry a computed call
+    cache_bytes: int = 0  # peak of kept features and of predictions that wait for their step
+    call: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # arguments of the first call, without data
+
+
+@dataclass
+class Memory:
+    """What is kept of a key step for the steps key < order < until, for one of the network calls of a step."""
+
+    key: int
+    until: int
+    conditions: Conditions
+    residuals: dict[str, Any]
+    features: Features | None = None
+    predictions: dict[int, torch.Tensor] = field(default_factory=dict)
+    rebuild: Callable[[torch.Tensor], Any] = rebuild_like(())
+
+    def nbytes(self) -> int:
+        return size_in_bytes([self.features, self.residuals, self.predictions])
+
+
+class Run:
+    """One sampling run of one network. Made when the run starts and dropped when it ends, whatever ends it.
+
+    Args:
+        root: what the sampling loop calls: a network, or ``torch.compile`` of one.
+        timesteps: gives the scheduler's timesteps, shape (n,).
+        owner: who started the run.
+    """
+
+    def __init__(
+        self,
+        root: nn.Module,
+        config: PropagationConfig,
+        timesteps: Callable[[], torch.Tensor],
+        owner: object = None,
+    ) -> None:
+        self.root = root
+        self.owner = owner
+        self.counts = Counts()
+        self._network = unwrap(root)
+        self._layout = layout_of(root)
+        self._key_steps = KeySteps.parse(config.key_steps)
+        self._limit = config.group_limit
+        self._timesteps = timesteps
+        self._trajectory: Trajectory | None = None
+        self._keys: tuple[int, ...] = ()
+        self._order, self._calls_at_order = -1, 0
+        self._memories: list[Memory | None] = []
+        self._warned: set[str] = set()
+
+    def predict(self, network: Network, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
+        call = NetworkCall(self._network, self._layout, args, kwargs)
+        self.counts.call = self.counts.call or map_tensors(lambda x: torch.empty_like(x, device="meta"), (args, kwargs))
+        order = self._locate(call)
+        if order is None:
+            self.counts.computed += 1
+            self.counts.batches += 1
+            return network(*args, **kwargs)
+
+        lane = self._next_lane(order)
+        memory = self._memories[lane]
+        if memory is None or not self._serves(memory, order, call):
+            self._memories[lane] = memory = None  # freed before more is allocated
+            return self._key_step(network, lane, order, call)
+        if order not in memory.predictions:
+            self._decode(memory, order, call)
+        self.counts.reused += 1
+        return memory.rebuild(memory.predictions.pop(order))
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The steps of the scheduler as it stands now; key steps follow when it is set anew."""
+        timesteps = torch.as_tensor(self._timesteps())
+        if self._trajectory is None or not self._trajectory.is_of(timesteps):
+            self._trajectory = Trajectory(timesteps)
+            self._keys = self._key_steps.orders(len(timesteps))
+            self._memories = []
+            self.counts.steps = len(timesteps)
+        return self._trajectory
+
+    @property
+    def propagates(self) -> bool:
+        """Whether any step is not key."""
+        return len(self.trajectory) > len(self._keys)
+
+    def report(self) -> None:
+        """Says at the end of a run if nothing came of it."""
+        if not self.counts.computed:
+            logger.warning("Nothing was accelerated: the network was not called as %s.", type(self.root).__name__)
+        elif self.propagates and self.counts.computed > 1 and not self.counts.reused:
+            logger.warning("Nothing was accelerated: every step was computed, since the conditioning changes with it.")
+
+    def _key_step(self, network: Network, lane: int, order: int, call: NetworkCall) -> Any:
+        self.counts.computed += 1
+        self.counts.key_orders.append(order)
+        until = self._next_key(order)
+        if until == order + 1:  # nothing will be reused: the user's own call, compiled if they compiled it
+            self.counts.batches += 1
+            args, kwargs = call.arguments()
+            return network(*args, **kwargs)
+        self._check_compiled()
+        memory = Memory(order, until, Conditions(call.conditions, self._network), call.residuals)
+        self._memories[lane] = memory
+        self._decode(memory, order, call)
+        return memory.rebuild(memory.predictions.pop(order))
+
+    def _serves(self, memory: Memory, order: int, call: NetworkCall) -> bool:
+        return (
+            memory.key < order < memory.until
+            and (order in memory.predictions or memory.features is not None)
+            and memory.conditions.still_hold(call.conditions, self._network)
+        )
+
+    def _decode(self, memory: Memory, order: int, call: NetworkCall) -> None:
+        """Predicts the steps from ``order`` on up to the next key step, as many in one batch as the limit allows."""
+        output, steps = self._run_within_memory(memory, order, call)
+        self.counts.batches += 1
+        memory.rebuild = rebuild_like(output)
+        memory.predictions.update(zip(range(order, order + steps), output[0].chunk(steps), strict=True))
+        peak = sum(kept.nbytes() for kept in self._memories if kept is not None)
+        self.counts.cache_bytes = max(self.counts.cache_bytes, peak)
+        if order + steps == memory.until:
+            memory.features = None
+
+    def _run_within_memory(self, memory: Memory, order: int, call: NetworkCall) -> tuple[Any, int]:
+        while True:
+            steps = self._group_size(memory, order)
+            try:
+                return self._run(memory, order, steps, call), steps
+            except RuntimeError as error:
+                if steps == 1 or not _is_out_of_memory(error):
+                    raise
+            self._limit = steps // 2  # outside the handler, so that its traceback holds no tensors any more
+            logger.warning("Out of memory decoding %d steps at once; going on with %d.", steps, self._limit)
+
+    def _run(self, memory: Memory, order: int, steps: int, call: NetworkCall) -> Any:
+        timesteps = None
+        if steps > 1:
+            group = self.trajectory.timesteps[order : order + steps]
+            timesteps = group.to(call.values["sample"].device).repeat_interleave(call.batch)
+        args, kwargs = call.arguments(steps, timesteps, memory.residuals)
+        output, memory.features = run_partially(
+            self._network, self._layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
+        )
+        return output
+
+    def _group_size(self, memory: Memory, order: int) -> int:
+        rest = memory.until - order
+        if self._limit != 1 and rest > 1 and mixes_batch(self._network):
+            self._warn("A custom attention processor may mix the samples of a batch: steps are decoded one by one.")
+            self._limit = 1
+        return min(rest, self._limit or rest)
+
+    def _locate(self, call: NetworkCall) -> int | None:
+        """The order of a call; ``None`` if the network has to run as it is."""
+        if torch.is_grad_enabled():
+            self._warn("Gradients are on, so the network runs in full. Sample under torch.no_grad() to accelerate it.")
+            return None
+        order = self.trajectory.order_of(call.timestep)
+        if order is None:
+            self._warn(
+                f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value: "
+                "the network runs in full. Loop over scheduler.timesteps itself to accelerate it."
+            )
+        return order
+
+    def _next_lane(self, order: int) -> int:
+        """Which of the calls of its step this is."""
+        if order != self._order:
+            self._order, self._calls_at_order = order, 0
+        lane = self._calls_at_order
+        self._calls_at_order += 1
+        if lane == len(self._memories):
+            self._memories.append(None)
+        return lane
+
+    def _next_key(self, order: int) -> int:
+        position = bisect_right(self._keys, order)
+        return self._keys[position] if position < len(self._keys) else len(self.trajectory)
+
+    def _check_compiled(self) -> None:
+        if self.root is not self._network or self._network._compiled_call_impl is not None:
+            self._warn(
+                "The network is compiled as a whole; steps that keep or reuse features run it eagerly. "
+                "network.compile_repeated_blocks() keeps the speed of both."
+            )
+
+    def _warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            logger.warning(message)
+
+
+def mixes_batch(network: nn.Module) -> bool:
+    """Whether attention may look across the samples of a batch, so that several steps must not share one.
+
+    diffusers' own processors attend within a sample, but for perturbed-attention guidance; what others do is unknown.
+    """
+    processors = getattr(network, "attn_processors", {}).values()
+    return any(
+        not type(processor).__module__.startswith("diffusers.models.attention")
+        or type(processor).__name__.startswith("PAG")
+        for processor in processors
+    )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "not enough memory" in str(error)

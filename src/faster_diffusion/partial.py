@@ -1,0 +1,135 @@
+"""One stock forward of a network in which some stages hand back what they computed before.
+
+While the call lasts, the stages of the network are replaced by stand-ins. The model's own ``forward`` does the rest:
+embeddings, residuals of control networks, upsampling sizes, output head. Hooks below and above (offload, LoRA, compiled
+blocks, forward hooks) work as ever, because the real stage is called, or not called, as a whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from .stages import Layout
+from .trees import map_tensors
+
+Features = dict[str, Any]  # stage name -> output
+StageCall = Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], Any]
+
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_locks_guard = threading.Lock()
+
+
+def run_partially(
+    network: nn.Module,
+    layout: Layout,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    batch: int,
+    steps: int,
+    kept: Features | None,
+) -> tuple[Any, Features]:
+    """Runs the decoder for ``steps`` steps in one batch, on one evaluation of the encoder.
+
+    ``args`` and ``kwargs`` are tiled: ``steps`` times the batch of ``batch`` samples along the first dimension. With
+    ``kept`` the encoder does not run; without, it runs on the first ``batch`` rows, those of the key step.
+
+    Returns:
+        The network's output for ``steps * batch`` samples, and the encoder's features (each for ``batch`` samples).
+    """
+    features: Features = {} if kept is None else kept
+    last = _stage_names(network, layout.encoder)[-1]
+
+    def narrow(x: torch.Tensor) -> torch.Tensor:
+        return x[:batch] if steps > 1 and x.ndim and x.shape[0] == steps * batch else x
+
+    def widen(x: torch.Tensor) -> torch.Tensor:
+        return tile(x, batch, steps)
+
+    def encode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if kept is None:
+            features[name] = stage(*map_tensors(narrow, args), **map_tensors(narrow, kwargs))
+        return _own_copy(features[name]) if name == last else features[name]
+
+    def decode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Skip features stay narrow until the block that reads them, so only one block's are tiled at a time.
+        return stage(*map_tensors(widen, args), **map_tensors(widen, kwargs))
+
+    calls: dict[str, StageCall] = {**dict.fromkeys(layout.encoder, encode), **dict.fromkeys(layout.decoder, decode)}
+    with _stand_ins(network, calls):
+        # Not network(...): a network compiled as a whole would be traced with the stand-ins in place.
+        output = network._call_impl(*args, **kwargs)
+    return output, features
+
+
+def tile(x: torch.Tensor, batch: int, steps: int) -> torch.Tensor:
+    """Repeats a tensor of ``batch`` rows ``steps`` times; others, and tensors tiled already, stay as they are."""
+    if steps == 1 or not x.ndim or x.shape[0] != batch:
+        return x
+    return x.repeat(steps, *[1] * (x.ndim - 1))
+
+
+def _own_copy(output: Any) -> Any:
+    """The running feature map as a copy: FreeU scales it in place in the first decoder block."""
+    if isinstance(output, tuple):
+        return (output[0].clone(), *output[1:])
+    return output.clone()
+
+
+class _StandIn(nn.Module):
+    """Takes a stage's place; other threads that run the same network still meet the stage itself."""
+
+    def __init__(self, name: str, stage: nn.Module, call: StageCall) -> None:
+        super().__init__()
+        self.stage = stage
+        self._name, self._stage_call, self._thread = name, call, threading.get_ident()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return self.stage(*args, **kwargs)
+        return self._stage_call(self._name, self.stage, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.stage, name)
+
+
+@contextmanager
+def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None]:
+    with _locks_guard:
+        lock = _locks.setdefault(network, threading.RLock())
+    with lock:
+        real = {name: network._modules[name] for name in calls if network._modules.get(name) is not None}
+        try:
+            for name, module in real.items():
+                network._modules[name] = _stand_in(name, module, calls[name])
+            yield
+        finally:
+            network._modules.update(real)
+
+
+def _stand_in(name: str, module: nn.Module | None, call: StageCall) -> nn.Module:
+    if isinstance(module, nn.ModuleList):
+        return nn.ModuleList([_StandIn(f"{name}.{i}", stage, call) for i, stage in enumerate(module)])
+    assert module is not None
+    return _StandIn(name, module, call)
+
+
+def _stage_names(network: nn.Module, attributes: tuple[str, ...]) -> list[str]:
+    names: list[str] = []
+    for name in attributes:
+        module = network._modules.get(name)
+        if isinstance(module, nn.ModuleList):
+            names += [f"{name}.{i}" for i in range(len(module))]
+        elif module is not None:
+            names.append(name)
+    return names

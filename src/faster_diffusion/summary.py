@@ -1,0 +1,71 @@
+"""What a run saved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from .config import PropagationConfig
+from .engine import Counts
+from .flops import stage_flops
+from .stages import is_encoder_stage, layout_of
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the last run computed, reused and saved. ``print(summary)`` shows it in a few lines."""
+
+    steps: int  # of the scheduler; a solver of second order evaluates the network more often than its number of steps
+    key_steps: tuple[int, ...]  # orders at which the encoder ran
+    computed: int  # network calls in which encoder and decoder ran
+    reused: int  # network calls in which only the decoder ran
+    decoder_batches: int  # times the decoder ran, each for one or more calls
+    flops: int  # of the network in this run (2 x multiply-adds)
+    flops_untouched: int  # the same without acceleration
+    cache_bytes: int  # peak memory of kept features and waiting predictions
+    config: PropagationConfig
+
+    @property
+    def flops_saved(self) -> float:
+        """Share of the network's FLOPs that was saved, 0 to 1."""
+        return 1 - self.flops / self.flops_untouched
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "config": self.config.to_dict(), "flops_saved": self.flops_saved}
+
+    def __str__(self) -> str:
+        calls = self.computed + self.reused
+        noise = self.config.prior_noise if self.reused else None  # where every step is key, none is added
+        return "\n".join(
+            (
+                f"Encoder ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
+                f"{', '.join(map(str, self.key_steps))} of {self.steps}).",
+                f"Decoder ran {self.decoder_batches} times, for up to {self.config.group_limit or 'all'} steps at once.",
+                f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
+                f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
+                f"Prior noise: {noise or 'none'}.",
+            )
+        )
+
+
+def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
+    """Puts a price on what a run of ``network`` counted."""
+    assert counts.call is not None
+    layout = layout_of(network)
+    flops = stage_flops(network, *counts.call)
+    call = sum(flops.values())
+    encoder = sum(count for stage, count in flops.items() if is_encoder_stage(layout, stage))
+    calls = counts.computed + counts.reused
+    return Summary(
+        steps=counts.steps,
+        key_steps=tuple(sorted(set(counts.key_orders))),
+        computed=counts.computed,
+        reused=counts.reused,
+        decoder_batches=counts.batches,
+        flops=calls * call - counts.reused * encoder,
+        flops_untouched=calls * call,
+        cache_bytes=counts.cache_bytes,
+        config=config,
+    )

@@ -1,0 +1,54 @@
+"""Where in a sampling run a network call stands."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+
+
+class Trajectory:
+    """The timesteps of one pass through a scheduler, and which step a network call belongs to.
+
+    Timesteps repeat in some schedulers (Heun, PNDM, KDPM2) and loops start in the middle (img2img), so the value of a
+    timestep does not tell the step. Loops over ``scheduler.timesteps`` hand out views of that tensor, though, and the
+    place of a view in the storage does, without a copy from the device.
+    """
+
+    def __init__(self, timesteps: torch.Tensor) -> None:
+        self.timesteps = timesteps  # (n,); holding it keeps its storage from being reused
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The timesteps as numbers (one copy from the device)."""
+        return self.timesteps.tolist()
+
+    def is_of(self, timesteps: torch.Tensor) -> bool:
+        """Whether ``timesteps`` is the tensor that this trajectory was made from."""
+        return timesteps is self.timesteps or (
+            len(timesteps) == len(self)
+            and timesteps.data_ptr() == self.timesteps.data_ptr()
+            and timesteps.stride() == self.timesteps.stride()
+        )
+
+    def order_of(self, t: torch.Tensor | float | int) -> int | None:
+        """The order of the step with timestep ``t`` (a scalar, or one equal entry a sample); ``None`` if unclear."""
+        if isinstance(t, torch.Tensor) and self._shares_storage(t):
+            return (t.storage_offset() - self.timesteps.storage_offset()) // self.timesteps.stride(0)
+        return self._order_of_value(t)
+
+    def _shares_storage(self, t: torch.Tensor) -> bool:
+        return (
+            all(stride == 0 for stride, size in zip(t.stride(), t.shape, strict=True) if size > 1)
+            and t.dtype == self.timesteps.dtype
+            and t.device == self.timesteps.device
+            and t.untyped_storage().data_ptr() == self.timesteps.untyped_storage().data_ptr()
+        )
+
+    def _order_of_value(self, t: torch.Tensor | float | int) -> int | None:
+        values = set(t.flatten().tolist()) if isinstance(t, torch.Tensor) else {t}
+        orders = [order for order, value in enumerate(self.values) if values == {value}]
+        return orders[0] if len(orders) == 1 else None

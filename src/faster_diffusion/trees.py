@@ -1,0 +1,37 @@
+"""Tensors nested in the arguments of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+
+def map_tensors(function: Callable[[torch.Tensor], Any], tree: Any) -> Any:
+    """The same nesting of tuples, lists and dicts with ``function`` applied to every tensor in it."""
+    if isinstance(tree, torch.Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: map_tensors(function, value) for key, value in tree.items()}
+    if type(tree) in (tuple, list):
+        return type(tree)(map_tensors(function, value) for value in tree)
+    return tree
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """Every leaf and every key of a nesting of tuples, lists and dicts, in a fixed order."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield key
+            yield from leaves(value)
+    elif type(tree) in (tuple, list):
+        for value in tree:
+            yield from leaves(value)
+    else:
+        yield tree
+
+
+def size_in_bytes(tree: Any) -> int:
+    """Memory of all tensors in ``tree``."""
+    return sum(leaf.nbytes for leaf in leaves(tree) if isinstance(leaf, torch.Tensor))

@@ -1,0 +1,88 @@
+"""Small real pipelines with fixed random weights: the classes of Stable Diffusion at a width that runs in milliseconds."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+SCHEDULER = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+TEXT = (1, 5, 32)  # (prompts, tokens, width)
+
+
+def unet(**config: object) -> UNet2DConditionModel:
+    """A UNet of four levels, as in Stable Diffusion."""
+    torch.manual_seed(0)
+    defaults = {
+        "sample_size": 16,
+        "in_channels": 4,
+        "out_channels": 4,
+        "layers_per_block": 1,
+        "block_out_channels": (8, 8, 16, 16),
+        "norm_num_groups": 4,
+        "cross_attention_dim": TEXT[-1],
+        "attention_head_dim": 2,
+    }
+    return UNet2DConditionModel(**{**defaults, **config}).eval()
+
+
+def vae() -> AutoencoderKL:
+    torch.manual_seed(1)
+    return AutoencoderKL(
+        block_out_channels=(4, 4),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+        latent_channels=4,
+        sample_size=32,
+    ).eval()
+
+
+def stable_diffusion(network: UNet2DConditionModel | None = None) -> StableDiffusionPipeline:
+    """Takes prompt_embeds (see ``prompt``) instead of text; 16x16 latents, 32x32 pixels."""
+    torch.manual_seed(2)
+    text = CLIPTextConfig(
+        hidden_size=TEXT[-1], intermediate_size=32, num_attention_heads=2, num_hidden_layers=1, vocab_size=100
+    )
+    pipe = StableDiffusionPipeline(
+        vae=vae(),
+        text_encoder=CLIPTextModel(text).eval(),
+        tokenizer=None,
+        unet=network or unet(),
+        scheduler=DDIMScheduler(**SCHEDULER),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def prompt(n: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Prompt and negative prompt of ``n`` images as embeddings."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (n, *TEXT[1:])
+    return {
+        "prompt_embeds": torch.randn(shape, generator=generator),
+        "negative_prompt_embeds": torch.randn(shape, generator=generator),
+    }
+
+
+def sample(pipe: StableDiffusionPipeline, n: int = 1, seed: int = 3, **call: object) -> torch.Tensor:
+    """Latents of ``n`` images, each with a generator of its own; 10 steps unless told otherwise."""
+    defaults = {
+        **prompt(n),
+        "generator": [torch.Generator().manual_seed(seed + i) for i in range(n)],
+        "num_inference_steps": 10,
+        "output_type": "latent",
+        "return_dict": False,
+    }
+    return pipe(**{**defaults, **call})[0]
