@@ -1,0 +1,176 @@
+"""A seeded training loop that can be killed at any moment and resumed to exactly the same weights."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to learn."""
+
+    steps: int
+    learning_rate: float
+    warmup: int = 200
+    weight_decay: float = 0.01
+    clip: float = 1.0  # norm of the gradient
+    ema: float = 0.999  # the longest memory of the averaged weights; shorter at the start
+    save_every: int = 500
+    seed: int = 0
+    minutes: float = math.inf  # ends early: the cosine then runs over the time instead of the steps
+
+
+def train(
+    parts: nn.Module,
+    loss: Callable[[int, torch.Generator], Tensor | tuple[Tensor, dict[str, float]]],
+    plan: Plan,
+    folder: Path,
+    name: str,
+    watch: Callable[[int, nn.Module], None] | None = None,
+) -> nn.Module:
+    """Minimise `loss` over the weights of `parts` and return their exponential average, in place.
+
+    `loss(step, generator)` gets a generator seeded by (seed, step) and must draw all its randomness from it: then a
+    step does not depend on how the run came to it. `watch(step, averaged)` is called at every checkpoint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint, log = folder / f"{name}.pt", folder / f"{name}.csv"
+    weights = [p for p in parts.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(_decayed(weights, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.99))
+    average = [p.detach().clone() for p in weights]
+    step, spent = 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        step, spent = state["step"], state["seconds"]
+        optimiser.load_state_dict(state["optimiser"])
+        with torch.no_grad():
+            for p, a, kept, kept_average in zip(weights, average, state["weights"], state["average"], strict=True):
+                p.copy_(kept)
+                a.copy_(kept_average)
+        _truncate(log, step)
+
+    began = time.monotonic() - spent
+    records: list[dict[str, float]] = []
+    bar = tqdm(total=plan.steps, initial=step, desc=name, mininterval=5, dynamic_ncols=True)
+    while step < plan.steps:
+        seconds = time.monotonic() - began
+        done = max(step / plan.steps, seconds / 60 / plan.minutes)
+        if done >= 1:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = plan.learning_rate * _schedule(step, done, plan)
+        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+        result = loss(step, generator)
+        value, extra = result if isinstance(result, tuple) else (result, {})
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(weights, plan.clip)
+        if torch.isfinite(norm):  # one bad batch must not spoil the weights
+            optimiser.step()
+        step += 1
+        with torch.no_grad():
+            decay = min(plan.ema, (1 + step) / (10 + step))
+            torch._foreach_lerp_(average, weights, 1 - decay)
+        records.append({"step": step, "seconds": round(time.monotonic() - began, 1), "loss": value.item(), **extra})
+        bar.update()
+        if step % 50 == 0:
+            bar.set_postfix({k: f"{v:.4f}" for k, v in records[-1].items() if k not in ("step", "seconds")})
+        if step % plan.save_every == 0 or step == plan.steps:
+            _save(checkpoint, step, time.monotonic() - began, optimiser, weights, average)
+            _append(log, records)
+            records.clear()
+            if watch is not None:
+                with Averaged(parts, average):
+                    watch(step, parts)
+    bar.close()
+    _append(log, records)
+    _save(checkpoint, step, time.monotonic() - began, optimiser, weights, average)
+    with torch.no_grad():
+        for p, a in zip(weights, average, strict=True):
+            p.copy_(a)
+    return parts
+
+
+class Averaged:
+    """Within the block, `parts` has the averaged weights."""
+
+    def __init__(self, parts: nn.Module, average: list[Tensor]) -> None:
+        self.weights, self.average = [p for p in parts.parameters() if p.requires_grad], average
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for p, a in zip(self.weights, self.average, strict=True):
+            kept = p.clone()
+            p.copy_(a)
+            a.copy_(kept)
+
+
+def load_average(parts: nn.Module, checkpoint: Path) -> nn.Module:
+    """Give `parts` the averaged weights of a checkpoint, finished or not."""
+    state = torch.load(checkpoint, weights_only=True)
+    with torch.no_grad():
+        for p, a in zip([p for p in parts.parameters() if p.requires_grad], state["average"], strict=True):
+            p.copy_(a)
+    return parts
+
+
+def _schedule(step: int, done: float, plan: Plan) -> float:
+    """A linear warm-up, then half a cosine down to a hundredth."""
+    return min(1.0, (step + 1) / plan.warmup) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def _decayed(weights: list[nn.Parameter], decay: float) -> list[dict]:
+    """Matrices and kernels decay; gains and biases do not."""
+    return [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _save(path: Path, step: int, seconds: float, optimiser: torch.optim.Optimizer, weights, average) -> None:
+    """Write a checkpoint whole or not at all."""
+    state = {
+        "step": step,
+        "seconds": seconds,
+        "optimiser": optimiser.state_dict(),
+        "weights": [p.detach() for p in weights],
+        "average": average,
+    }
+    unfinished = path.with_suffix(".part")
+    torch.save(state, unfinished)
+    unfinished.replace(path)
+
+
+def _append(path: Path, records: list[dict[str, float]]) -> None:
+    if not records:
+        return
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(records[0]))
+        if new:
+            writer.writeheader()
+        writer.writerows(records)
+
+
+def _truncate(path: Path, step: int) -> None:
+    """Forget what was logged after the checkpoint."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [lines[0], *(line for line in lines[1:] if int(line.split(",")[0]) <= step)]
+    path.write_text("".join(kept))

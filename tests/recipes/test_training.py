@@ -1,0 +1,88 @@
+"""The training loop: killed and resumed, it must come to the same weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from recipes.training import Plan, load_average, train
+
+PLAN = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
+
+
+class KilledError(Exception):
+    pass
+
+
+def build() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def run(folder, die_at=None, plan=PLAN, build=build):
+    model = build()
+
+    def loss(step, generator):
+        if step == die_at:
+            raise KilledError
+        x = torch.randn(16, 3, generator=generator)
+        return (model(x) - x.sum(1, keepdim=True)).square().mean()
+
+    return train(model, loss, plan, folder, "toy")
+
+
+def same(one: nn.Module, two: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("die_at", [4, 6, 11])  # right after a checkpoint, between two, at the very end
+def test_killed_and_resumed_is_as_if_never_killed(tmp_path, die_at):
+    straight = run(tmp_path / "straight")
+    with pytest.raises(KilledError):
+        run(tmp_path / "killed", die_at)
+    assert same(run(tmp_path / "killed"), straight)
+
+
+def test_resuming_leaves_a_log_without_gaps_or_repeats(tmp_path):
+    with pytest.raises(KilledError):
+        run(tmp_path, die_at=6)
+    run(tmp_path)
+    lines = (tmp_path / "toy.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", *map(str, range(1, 13))]
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    finished = run(tmp_path)
+    assert same(run(tmp_path, die_at=0), finished)
+
+
+def test_a_checkpoint_is_whole_or_absent(tmp_path, monkeypatch):
+    """Dying while one is written leaves the one before."""
+    run(tmp_path)
+    before = (tmp_path / "toy.pt").read_bytes()
+
+    def half(state, path):
+        path.write_bytes(b"half")
+        raise KilledError
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(KilledError):
+        run(tmp_path, plan=Plan(steps=13, learning_rate=1e-2))
+    assert (tmp_path / "toy.pt").read_bytes() == before
+
+
+def test_what_comes_back_is_the_average_over_steps(tmp_path):
+    returned = run(tmp_path)
+    assert same(returned, load_average(build(), tmp_path / "toy.pt"))
+    last = torch.load(tmp_path / "toy.pt", weights_only=True)["weights"]
+    assert not torch.equal(next(returned.parameters()), last[0])
+
+
+def test_frozen_weights_stay(tmp_path):
+    def half_frozen():
+        model = build()
+        model[0].requires_grad_(False)
+        return model
+
+    trained, fresh = run(tmp_path, build=half_frozen), half_frozen()
+    assert torch.equal(trained[0].weight, fresh[0].weight)
+    assert not torch.equal(trained[2].weight, fresh[2].weight)
