@@ -107,11 +107,10 @@ class Handle:
         if isinstance(scheduler, torch.Tensor):
             if self.config.prior_noise is not None:
                 logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
-            run = Run(network, self.config, lambda: scheduler)
-            scheduler = None
+            started = self._started(Run(network, self.config, lambda: scheduler), None)
         else:
-            run = Run(network, self.config, lambda: scheduler.timesteps)
-        with self._started(run, scheduler):
+            started = self._started(Run(network, self.config, lambda: scheduler.timesteps), scheduler)
+        with started:
             yield
 
     @contextmanager

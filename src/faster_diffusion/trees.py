@@ -33,5 +33,5 @@ def leaves(tree: Any) -> Iterator[Any]:
 
 
 def size_in_bytes(tree: Any) -> int:
-    """Memory of all tensors in ``tree``."""
-    return sum(leaf.nbytes for leaf in leaves(tree) if isinstance(leaf, torch.Tensor))
+    """Memory of all tensors in ``tree``; one that occurs twice counts once."""
+    return sum({leaf.data_ptr(): leaf.nbytes for leaf in leaves(tree) if isinstance(leaf, torch.Tensor)}.values())
