@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .active import patch_call, restore_call
+from .active import CallPatch
 from .engine import Run
 
 
@@ -65,6 +65,7 @@ class UNetTimer:
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
+        self._patch = CallPatch(self._timed)
         self._inside = False
         self._seconds = 0.0
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
@@ -77,14 +78,14 @@ class UNetTimer:
 
     def __enter__(self) -> UNetTimer:
         # An accelerated call enters the engine first, an ordinary one the network; whichever is outermost counts.
-        patch_call(type(self._network), self._timed)
+        self._patch.acquire(type(self._network))
         self._predict = Run.predict
         Run.predict = functools.wraps(Run.predict)(self._timed(Run.predict))  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
         Run.predict = self._predict  # type: ignore[method-assign]
-        restore_call(type(self._network))
+        self._patch.release(type(self._network))
 
     def _timed(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(owner: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,76 @@
+"""`faster-diffusion demo`: the embedded model, original and accelerated, in one picture with the time saved."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated
+
+import typer
+from PIL import Image
+
+from .. import demo as embedded
+from ..demo import recognise
+from . import comparison, images, models, options, sampling
+from .errors import one_line
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many images show what their prompt asks for, as read from their pixels; and their mean CLIP score."""
+
+    obeyed: int
+    of: int
+    clip_score: float
+
+    def __str__(self) -> str:
+        return f"{self.obeyed} of {self.of} prompts obeyed, CLIP score {self.clip_score:.3f}"
+
+
+@one_line
+def demo(
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps (DDIM).")] = 50,
+    prompts: Annotated[int, typer.Option(min=1, help="How many prompts.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the prompts and the noise.")] = 0,
+    key_steps: options.KeyStepsOption = "paper",
+    parallel: options.ParallelOption = True,
+    prior_noise: options.PriorNoiseOption = True,
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("demo.png"),
+    device: options.DeviceOption = None,
+) -> None:
+    """Samples the embedded model, original and accelerated from the same seeds, and shows both side by side."""
+    acceleration = options.Acceleration(key_steps, parallel, prior_noise)
+    pipe = models.load("scenes", device=device)
+    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
+    wanted = sampling.requests(embedded.prompts(prompts, seed), 1, seed)
+    settings = sampling.Settings(steps, embedded.GUIDANCE_SCALE)
+    both = comparison.compare(pipe, wanted, settings, acceleration, batch_size=prompts, rounds=ROUNDS)
+    agreements = {
+        "original": _agreement(both.original, both.wanted),
+        "accelerated": _agreement(both.accelerated, both.wanted),
+    }
+
+    typer.echo(both.speed())
+    typer.echo(f"Same image: PSNR {min(both.psnr):.1f} to {max(both.psnr):.1f} dB, mean {fmean(both.psnr):.1f} dB")
+    for name, agreement in agreements.items():
+        typer.echo(f"{name.capitalize()}: {agreement}")
+    shown = {
+        "model": "scenes",
+        **asdict(settings),
+        "seed": seed,
+        "acceleration": asdict(acceleration),
+        "original_time": both.original_time.to_dict(),
+        "accelerated_time": both.accelerated_time.to_dict(),
+        "psnr": both.psnr,
+        "agreement": {name: asdict(agreement) for name, agreement in agreements.items()},
+    }
+    images.save(both.sheet(f"scenes, {type(pipe.scheduler).__name__}, {steps} steps, {acceleration}"), out, shown)
+    typer.echo(f"Picture: {out}")
+
+
+def _agreement(pictures: Sequence[Image.Image], wanted: Sequence[sampling.Request]) -> Agreement:
+    prompts = [request.prompt for request in wanted]
+    obeyed = sum(recognise.obeys(picture, prompt).all_right for picture, prompt in zip(pictures, prompts, strict=True))
+    return Agreement(obeyed, len(prompts), fmean(embedded.clip_score(list(pictures), prompts)))

@@ -1,0 +1,111 @@
+"""`faster-diffusion generate`: images from prompts, accelerated, optionally beside the originals."""
+
+import re
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import faster_diffusion as fd
+
+from .. import demo
+from . import comparison, images, models, options, sampling, schedulers
+from .errors import CliError, one_line
+
+GUIDANCE_SCALE = 7.5  # of Stable Diffusion; the embedded models have their own
+
+
+@one_line
+def generate(
+    prompt: Annotated[list[str], typer.Argument(metavar="PROMPT", help="One or more prompts.", show_default=False)],
+    model: options.ModelOption = "scenes",
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 50,
+    scheduler: Annotated[
+        str | None, typer.Option(help=f"{', '.join(schedulers.SCHEDULERS)}; the model's own by default.")
+    ] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none; 7.5 by default.")] = None,
+    negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
+    num_images: Annotated[int, typer.Option(min=1, help="Images a prompt.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images sampled at once; changes no image.")] = 4,
+    height: options.PixelsOption = None,
+    width: options.PixelsOption = None,
+    key_steps: options.KeyStepsOption = "paper",
+    parallel: options.ParallelOption = True,
+    prior_noise: options.PriorNoiseOption = True,
+    dtype: options.DtypeOption = None,
+    device: options.DeviceOption = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Make the originals too, and a sheet of both with PSNR and times.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="A folder, or a .png file if one image is made.")] = Path("out"),
+) -> None:
+    """Makes images from prompts, accelerated. Every PNG carries its settings."""
+    wanted = sampling.requests(prompt, num_images, seed)
+    _check_out(out, len(wanted))
+    schedulers.check(scheduler)
+    acceleration = options.Acceleration(key_steps, parallel, prior_noise)
+    pipe = models.load(model, dtype, device)
+    _check_takes_prompts(pipe)
+    if scheduler is not None:
+        pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
+    sampling.check_size(pipe, height=height, width=width)
+    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
+    if guidance is None:
+        guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
+    settings = sampling.Settings(steps, guidance, negative, height, width)
+    shared = {
+        "model": model,
+        **asdict(settings),
+        "scheduler": type(pipe.scheduler).__name__,
+        "acceleration": asdict(acceleration),
+        "dtype": str(pipe.unet.dtype).removeprefix("torch."),
+        "device": pipe.device.type,
+        "versions": {name: version(name) for name in ("faster-diffusion", "diffusers", "torch")},
+    }
+    paths = [_path(out, request, len(wanted)) for request in wanted]
+    if compare:
+        both = comparison.compare(pipe, wanted, settings, acceleration, batch_size)
+        _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps, {acceleration}")
+        return
+    handle = fd.enable(pipe, acceleration.config())
+    for request, path, image in zip(wanted, paths, sampling.sample(pipe, wanted, settings, batch_size), strict=True):
+        images.save(image, path, {**shared, **asdict(request)})
+        typer.echo(path)
+    typer.echo(handle.summary())
+
+
+def _save_comparison(both: comparison.Comparison, paths: list[Path], shared: dict[str, Any], title: str) -> None:
+    pairs = zip(both.wanted, paths, both.original, both.accelerated, both.psnr, strict=True)
+    for request, path, before, after, decibels in pairs:
+        settings = {**shared, **asdict(request)}
+        images.save(after, path, settings)
+        images.save(before, path.with_stem(f"{path.stem}-original"), {**settings, "acceleration": None})
+        typer.echo(f"{path}  PSNR {decibels:.1f} dB")
+    sheet = paths[0].with_stem(f"{paths[0].stem}-compare")
+    images.save(both.sheet(title), sheet, {**shared, "requests": [asdict(request) for request in both.wanted]})
+    typer.echo(f"{sheet}\n{both.speed()}")
+
+
+def _check_out(out: Path, count: int) -> None:
+    if out.suffix.lower() != ".png":
+        if out.exists() and not out.is_dir():
+            raise CliError(f"--out {out} is a file, but neither a folder nor a .png.")
+    elif count > 1:
+        raise CliError(f"--out {out} is one file, but {count} images are to be made; give a folder.")
+
+
+def _check_takes_prompts(pipe: Any) -> None:
+    if getattr(pipe, "unet", None) is None:
+        raise CliError(f"{type(pipe).__name__} has no UNet; this accelerates text-to-image pipelines that have one.")
+    if getattr(pipe, "tokenizer", None) is None:
+        raise CliError(f"{type(pipe).__name__} has no tokenizer, so it cannot read prompts.")
+
+
+def _path(out: Path, request: sampling.Request, count: int) -> Path:
+    if out.suffix.lower() == ".png" and count == 1:
+        return out
+    slug = re.sub(r"\W+", "-", request.prompt.lower()).strip("-")[:60].rstrip("-")
+    return out / f"{request.seed:05d}-{slug or 'image'}.png"

@@ -1,0 +1,154 @@
+"""`faster-diffusion info`: a model's stages, their share of the FLOPs, and what a plan saves, from its config alone."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import diffusers
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..flops import stage_flops, twin, unet_inputs
+from ..stages import LAYOUTS, is_encoder_stage, layout_of
+from . import models, options
+from .errors import CliError, one_line
+
+GUIDED = 2  # rows of a network call: with and without the prompt
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the network, with the FLOPs of one call."""
+
+    name: str
+    part: str  # "encoder": reused on steps that are not key; "decoder": computed at every step
+    flops: int
+    share: float  # of the whole call, 0 to 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a plan saves of the network's FLOPs; where arithmetic binds, `speed_up` is what it gains."""
+
+    key_steps: str
+    orders: tuple[int, ...]
+    steps: int
+    flops_untouched: int
+    flops: int
+
+    @property
+    def saved(self) -> float:
+        return 1 - self.flops / self.flops_untouched
+
+    @property
+    def speed_up(self) -> float:
+        return self.flops_untouched / self.flops
+
+
+@one_line
+def info(
+    model: options.Model = "scenes",
+    steps: Annotated[int, typer.Option(min=1, help="Network calls of a run.")] = 50,
+    height: options.PixelsOption = None,
+    width: options.PixelsOption = None,
+    key_steps: options.KeyStepsOption = "paper",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Shows a model's stages, their share of the FLOPs, and what a plan saves. Loads no weights."""
+    config = _unet_config(model)
+    cls = _unet_class(config)
+    factor = _pixels_per_latent(model)
+    height, width = (_latent(size, factor, config) for size in (height, width))
+    network: Any = twin(cls, config)
+    flops = stage_flops(network, (), unet_inputs(network.config, GUIDED, height, width))
+    layout, total = layout_of(network), sum(flops.values())
+    stages = [
+        Stage(name, "encoder" if is_encoder_stage(layout, name) else "decoder", count, count / total)
+        for name, count in flops.items()
+    ]
+    plan = _plan(options.Acceleration(key_steps, parallel=True, prior_noise=False), steps, stages)
+    facts = {
+        "model": model,
+        "network": type(network).__name__,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "latents": [GUIDED, network.config["in_channels"], height, width],
+        "pixels": [height * factor, width * factor],
+    }
+    if as_json:
+        derived = {"saved": plan.saved, "speed_up": plan.speed_up}
+        typer.echo(json.dumps({**facts, "stages": [asdict(s) for s in stages], "plan": {**asdict(plan), **derived}}))
+    else:
+        _show(facts, stages, plan)
+
+
+def _plan(acceleration: options.Acceleration, steps: int, stages: list[Stage]) -> Plan:
+    orders = acceleration.orders(steps)
+    total = sum(stage.flops for stage in stages)
+    encoder = sum(stage.flops for stage in stages if stage.part == "encoder")
+    flops = steps * total - (steps - len(orders)) * encoder
+    return Plan(acceleration.key_steps, orders, steps, steps * total, flops)
+
+
+def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
+    console = Console()
+    console.print(
+        f"{facts['model']}: {facts['network']}, {facts['parameters'] / 1e6:.1f} M parameters; latents "
+        f"{'x'.join(map(str, facts['latents']))} ({'x'.join(map(str, facts['pixels']))} pixels, with guidance)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    total = sum(stage.flops for stage in stages)
+    unit, scale = ("GFLOP", 1e9) if total >= 1e10 else ("MFLOP", 1e6)
+    table = Table("stage", "part", show_footer=True)
+    table.add_column(f"{unit} a step", justify="right", footer=f"{total / scale:,.1f}")
+    table.add_column("share", justify="right", footer="100.0 %")
+    for stage in stages:
+        table.add_row(stage.name, stage.part, f"{stage.flops / scale:,.1f}", f"{stage.share:.1%}".replace("%", " %"))
+    console.print(table)
+    console.print(
+        f"Key steps {plan.key_steps}: the encoder runs in {len(plan.orders)} of {plan.steps} steps "
+        f"({', '.join(map(str, plan.orders))}).\n"
+        f"Network FLOPs of a run: {plan.flops_untouched / scale:,.0f} -> {plan.flops / scale:,.0f} {unit}, "
+        f"{plan.saved:.1%} saved; {plan.speed_up:.2f}x where arithmetic is what takes the time.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _unet_config(model: str) -> dict[str, Any]:
+    index = models.read_config(model, "model_index.json")
+    if index is not None and "unet" not in index:
+        raise CliError(
+            f"{model} is a {index.get('_class_name')}, which has no UNet. Networks known: {', '.join(LAYOUTS)}."
+        )
+    config = models.read_config(model, "unet/config.json" if index is not None else "config.json")
+    if config is None:
+        raise CliError(f"{model} has neither unet/config.json nor config.json, so its network is not known.")
+    return config
+
+
+def _unet_class(config: dict[str, Any]) -> type:
+    name = config.get("_class_name")
+    if name not in LAYOUTS:
+        raise CliError(f"The network is a {name}, whose stages are not known. Networks known: {', '.join(LAYOUTS)}.")
+    cls: type = getattr(diffusers, name)
+    return cls
+
+
+def _pixels_per_latent(model: str) -> int:
+    vae = models.read_config(model, "vae/config.json")
+    blocks = (vae or {}).get("block_out_channels")
+    return 2 ** (len(blocks) - 1) if blocks else 1 if models.read_config(model, "model_index.json") else 8
+
+
+def _latent(pixels: int | None, factor: int, config: dict[str, Any]) -> int:
+    if pixels is not None:
+        if pixels % factor:
+            nearest = max(factor, round(pixels / factor) * factor)
+            raise CliError(f"{pixels} pixels are not a multiple of {factor}; the nearest that is: {nearest}.")
+        return pixels // factor
+    size = config.get("sample_size")
+    if not isinstance(size, int):
+        raise CliError("The model's config does not say a size; give --height and --width.")
+    return size

@@ -1,0 +1,26 @@
+"""The commands, put together."""
+
+import typer
+
+from .demo import demo
+from .errors import show_our_warnings_only
+from .generate import generate
+from .info import info
+
+app = typer.Typer(
+    help="Faster sampling of diffusion models, with the proof of what it keeps.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain: an error is a line, not a box
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    show_our_warnings_only()
+
+
+app.command()(demo)
+app.command()(generate)
+app.command()(info)

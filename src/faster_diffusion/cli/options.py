@@ -1,0 +1,78 @@
+"""Options that several commands share, and what they mean."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from ..config import PriorNoise, PropagationConfig
+from ..schedule import Explicit, KeySteps
+from .errors import CliError
+
+Model = Annotated[str, typer.Argument(help="An embedded model, a folder in diffusers format, or a hub id.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="An embedded model, a folder in diffusers format, or a hub id.")
+]
+PixelsOption = Annotated[int | None, typer.Option(min=1, help="Pixels; the model's own size by default.")]
+KeyStepsOption = Annotated[
+    str,
+    typer.Option(
+        "--key-steps",
+        metavar="SPEC",
+        help="Where the encoder runs: paper, uniform:N, progressive, all, another preset, or orders such as 0,2,5,10.",
+    ),
+]
+ParallelOption = Annotated[
+    bool,
+    typer.Option("--parallel/--sequential", help="Decode the steps between key steps in one batch, or one by one."),
+]
+PriorNoiseOption = Annotated[
+    bool,
+    typer.Option("--prior-noise/--no-prior-noise", help="Mix a little of the initial noise into the late steps."),
+]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is by default.")]
+DtypeOption = Annotated[
+    str | None, typer.Option(help="float32, float16 or bfloat16; float16 on a GPU by default, else float32.")
+]
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """The acceleration options as given.
+
+    Raises:
+        CliError: the key steps are not understood.
+    """
+
+    key_steps: str
+    parallel: bool
+    prior_noise: bool
+
+    def __post_init__(self) -> None:
+        self._parsed()
+
+    def orders(self, calls: int) -> tuple[int, ...]:
+        """The key steps of a run of `calls` network calls.
+
+        Raises:
+            CliError: one lies outside the run.
+        """
+        parsed = self._parsed()
+        beyond = [key for key in parsed.rule.keys if key >= calls] if isinstance(parsed.rule, Explicit) else []
+        if beyond:
+            raise CliError(f"Key step {beyond[0]} is out of range: this run has the orders 0 to {calls - 1}.")
+        return parsed.orders(calls)
+
+    def config(self) -> PropagationConfig:
+        """The same for the engine."""
+        return PropagationConfig(self._parsed(), self.parallel, PriorNoise() if self.prior_noise else None)
+
+    def __str__(self) -> str:
+        noise = f"prior noise {PriorNoise().alpha}" if self.prior_noise else "no prior noise"
+        return f"key steps {self.key_steps}, {'parallel' if self.parallel else 'sequential'}, {noise}"
+
+    def _parsed(self) -> KeySteps:
+        try:
+            return KeySteps.parse(self.key_steps)
+        except ValueError as error:
+            raise CliError(str(error)) from error

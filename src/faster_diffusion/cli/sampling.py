@@ -1,0 +1,81 @@
+"""One way of sampling for all commands: a seed an image, so that an image does not depend on its batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from .errors import FAILED, CliError
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image to be sampled."""
+
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all images of a call share."""
+
+    steps: int
+    guidance: float
+    negative: str | None = None
+    height: int | None = None
+    width: int | None = None
+
+
+def requests(prompts: Sequence[str], per_prompt: int, seed: int) -> list[Request]:
+    """Consecutive seeds, prompt by prompt."""
+    wanted = [prompt for prompt in prompts for _ in range(per_prompt)]
+    return [Request(prompt, seed + number) for number, prompt in enumerate(wanted)]
+
+
+def sample(pipe: Any, wanted: Sequence[Request], settings: Settings, batch_size: int) -> list[Image.Image]:
+    """The images, `batch_size` at a time, each from a generator of its own."""
+    images: list[Image.Image] = []
+    for start in range(0, len(wanted), batch_size):
+        batch = wanted[start : start + batch_size]
+        negative = None if settings.negative is None else [settings.negative] * len(batch)
+        size = {"height": settings.height, "width": settings.width}
+        output = pipe(
+            prompt=[request.prompt for request in batch],
+            negative_prompt=negative,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+            # On the CPU, so that a seed means the same image on every device.
+            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in batch],
+            **{name: value for name, value in size.items() if value is not None},
+        )
+        images += output.images
+    return images
+
+
+def check_size(pipe: Any, **sizes: int | None) -> None:
+    """Refuses a height or width in pixels that the model has no latents for.
+
+    Raises:
+        CliError: with the nearest size that works.
+    """
+    factor = max(8, getattr(pipe, "vae_scale_factor", 8))  # diffusers asks for 8 even where the VAE does not
+    for name, size in sizes.items():
+        if size is not None and (size < factor or size % factor):
+            nearest = max(factor, round(size / factor) * factor)
+            raise CliError(f"--{name} {size} is not a multiple of {factor}; the nearest that is: {nearest}.")
+
+
+def network_calls(scheduler: Any, steps: int) -> int:
+    """How many orders a run of `steps` has: solvers of second order evaluate the network more than once a step.
+
+    Raises:
+        CliError: the scheduler has no such run.
+    """
+    try:
+        scheduler.set_timesteps(steps)
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        raise CliError(f"{type(scheduler).__name__} cannot run {steps} steps: {error}", FAILED) from error
+    return len(scheduler.timesteps)
