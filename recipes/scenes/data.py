@@ -1,0 +1,61 @@
+"""Pictures and captions: a fixed pool of training scenes, and fresh ones for checking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faster_diffusion.demo.scenes import Scene, caption, held_out, render, sample_scene, shorten
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Scenes never held out, with their pictures as uint8 (N, 3, 64, 64)."""
+
+    scenes: list[Scene]
+    pictures: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def captions(self, rows: list[int], rng: np.random.Generator) -> list[str]:
+        """Captions of some rows, each in full or shortened."""
+        return [caption(shorten(self.scenes[row], rng)) for row in rows]
+
+
+def make_pool(size: int, seed: int = 0) -> Pool:
+    """`size` scenes to train on."""
+    rng = np.random.default_rng([seed, 1])
+    scenes: list[Scene] = []
+    pictures = np.empty((size, 3, 64, 64), np.uint8)
+    while len(scenes) < size:
+        scene = sample_scene(rng)
+        if not held_out(scene):
+            pictures[len(scenes)] = render(scene, rng).transpose(2, 0, 1)
+            scenes.append(scene)
+    return Pool(scenes, torch.from_numpy(pictures))
+
+
+def make_held_out(size: int, seed: int = 0) -> Pool:
+    """`size` scenes that training never sees."""
+    rng = np.random.default_rng([seed, 2])
+    scenes = []
+    while len(scenes) < size:
+        scene = sample_scene(rng)
+        if held_out(scene):
+            scenes.append(scene)
+    pictures = np.stack([render(scene, rng).transpose(2, 0, 1) for scene in scenes])
+    return Pool(scenes, torch.from_numpy(pictures))
+
+
+def pixels(pictures: Tensor) -> Tensor:
+    """uint8 to the [-1, 1] that diffusers models speak."""
+    return pictures.float() / 127.5 - 1
+
+
+def numpy_rng(generator: torch.Generator) -> np.random.Generator:
+    """A numpy generator that follows a torch one."""
+    return np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))

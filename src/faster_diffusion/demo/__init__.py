@@ -1,0 +1,97 @@
+"""Embedded models: small, real pipelines that need no download. `load("scenes")` draws shaded shapes from prompts.
+
+pipe = faster_diffusion.demo.load()
+image = pipe("a small red sphere left of a large blue cube", guidance_scale=GUIDANCE_SCALE).images[0]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+__all__ = ["GUIDANCE_SCALE", "available", "clip_score", "load", "prompts"]
+
+GUIDANCE_SCALE = 4.0  # at which the embedded models obey best
+_MODELS = Path(__file__).parent / "models"
+
+
+def available() -> list[str]:
+    """Names of the embedded models that this installation has."""
+    return sorted(index.parent.name for index in _MODELS.glob("*/model_index.json"))
+
+
+def load(name: str = "scenes", **from_pretrained: Any) -> DiffusionPipeline:
+    """An embedded model as a stock diffusers pipeline, in float32 unless `torch_dtype` says otherwise. No network."""
+    import torch
+    from diffusers import DiffusionPipeline
+
+    options: dict[str, Any] = {"torch_dtype": torch.float32, "local_files_only": True, **from_pretrained}
+    return DiffusionPipeline.from_pretrained(_folder(name), **options)
+
+
+def prompts(n: int = 6, seed: int = 0) -> list[str]:
+    """Some prompts the scenes model understands, in full and casual, none of which it was trained on in full."""
+    import numpy as np
+
+    from .scenes import caption, held_out_prompts, parse, shorten
+
+    rng = np.random.default_rng(seed)
+    some = [held_out_prompts(1, things=2 - i % 3 // 2, seed=1000 * seed + i)[0] for i in range(n)]
+    return [caption(shorten(parse(prompt), rng)) for prompt in some]
+
+
+def clip_score(images: list, prompts: str | list[str], name: str = "scenes") -> list[float]:
+    """How well each image fits its prompt: the cosine between their embeddings in the packaged CLIP, -1 to 1."""
+    import torch
+
+    clip, words = _clip(name)
+    texts = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
+    if len(texts) != len(images):
+        raise ValueError(f"{len(images)} images and {len(texts)} prompts; give one prompt for all, or one for each")
+    with torch.inference_mode():
+        tokens = words(texts, padding=True, truncation=True, return_tensors="pt")
+        text = clip.text_projection(clip.text_model(tokens.input_ids).pooler_output)
+        image = clip.visual_projection(clip.vision_model(_pixels(images, clip)).pooler_output)
+        return torch.cosine_similarity(image, text).tolist()
+
+
+_LOADED: dict[str, tuple] = {}
+
+
+def _clip(name: str) -> tuple:
+    if name not in _LOADED:
+        import torch
+        from transformers import CLIPModel, CLIPTokenizer
+
+        folder = _folder(name) / "clip"
+        clip = CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+        _LOADED[name] = clip, CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    return _LOADED[name]
+
+
+def _pixels(images: list, clip: Any) -> Any:
+    """PIL images or uint8 arrays (H, W, 3) as the vision tower reads them: (N, 3, side, side) in [-1, 1]."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    side = clip.config.vision_config.image_size
+    pictures = [image if isinstance(image, Image.Image) else Image.fromarray(image) for image in images]
+    pictures = [p.convert("RGB") if p.size == (side, side) else p.convert("RGB").resize((side, side)) for p in pictures]
+    return torch.from_numpy(np.stack([np.asarray(p) for p in pictures])).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _folder(name: str) -> Path:
+    folder = _MODELS / name
+    if not (folder / "model_index.json").is_file():
+        have = ", ".join(available())
+        if not have:
+            raise FileNotFoundError(
+                f"no embedded model is installed in {_MODELS}; reinstall faster-diffusion, "
+                "or train one with `python -m recipes.scenes` in a checkout of the repository"
+            )
+        raise ValueError(f"unknown embedded model {name!r}; this installation has: {have}")
+    return folder
