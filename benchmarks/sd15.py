@@ -56,7 +56,7 @@ def pipeline(device: str, dtype: torch.dtype) -> StableDiffusionPipeline:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    return pipe.to(device, dtype)
+    return pipe.to(device) if dtype == torch.float32 else pipe.to(device, dtype)
 
 
 @torch.no_grad()

@@ -22,9 +22,10 @@ def load(model: str, dtype: str | None = None, device: str | None = None) -> Any
     """The pipeline `model` on `device`; half precision on a GPU and single precision elsewhere unless told."""
     device = check_device(device)
     torch_dtype = check_dtype(dtype, device)
-    pipe = demo.load(model) if model in demo.available() else _load_foreign(model, torch_dtype)
+    load_here = demo.load if model in demo.available() else _load_foreign
+    pipe: Any = load_here(model, torch_dtype=torch_dtype)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
-    return pipe.to(device, torch_dtype)
+    return pipe.to(device)
 
 
 def _load_foreign(model: str, torch_dtype: torch.dtype) -> Any:
