@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -41,7 +42,11 @@ def train(
 
     `loss(step, generator)` gets a generator seeded by (seed, step) and must draw all its randomness from it: then a
     step does not depend on how the run came to it. `watch(step, averaged)` is called at every checkpoint.
+
+    Under torchrun each process takes its `share` of a batch and gradients are averaged. Two processes of one thread are
+    faster than one of two where operations are small, and other work on the machine slows them less.
     """
+    rank, processes = place()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / f"{name}.pt", folder / f"{name}.csv"
     weights = [p for p in parts.parameters() if p.requires_grad]
@@ -56,13 +61,14 @@ def train(
             for p, a, kept, kept_average in zip(weights, average, state["weights"], state["average"], strict=True):
                 p.copy_(kept)
                 a.copy_(kept_average)
-        _truncate(log, step)
+        if rank == 0:
+            _truncate(log, step)
 
     began = time.monotonic() - spent
     records: list[dict[str, float]] = []
-    bar = tqdm(total=plan.steps, initial=step, desc=name, mininterval=5, dynamic_ncols=True)
+    bar = tqdm(total=plan.steps, initial=step, desc=name, mininterval=5, dynamic_ncols=True, disable=rank > 0)
     while step < plan.steps:
-        seconds = time.monotonic() - began
+        seconds = _agree(time.monotonic() - began)
         done = max(step / plan.steps, seconds / 60 / plan.minutes)
         if done >= 1:
             break
@@ -73,6 +79,7 @@ def train(
         value, extra = result if isinstance(result, tuple) else (result, {})
         optimiser.zero_grad(set_to_none=True)
         value.backward()
+        _average_gradients(weights, processes)
         norm = nn.utils.clip_grad_norm_(weights, plan.clip)
         if torch.isfinite(norm):  # one bad batch must not spoil the weights
             optimiser.step()
@@ -84,7 +91,7 @@ def train(
         bar.update()
         if step % 50 == 0:
             bar.set_postfix({k: f"{v:.4f}" for k, v in records[-1].items() if k not in ("step", "seconds")})
-        if step % plan.save_every == 0 or step == plan.steps:
+        if (step % plan.save_every == 0 or step == plan.steps) and rank == 0:
             _save(checkpoint, step, time.monotonic() - began, optimiser, weights, average)
             _append(log, records)
             records.clear()
@@ -92,12 +99,43 @@ def train(
                 with Averaged(parts, average):
                     watch(step, parts)
     bar.close()
-    _append(log, records)
-    _save(checkpoint, step, time.monotonic() - began, optimiser, weights, average)
+    if rank == 0:
+        _append(log, records)
+        _save(checkpoint, step, time.monotonic() - began, optimiser, weights, average)
     with torch.no_grad():
         for p, a in zip(weights, average, strict=True):
             p.copy_(a)
     return parts
+
+
+def place() -> tuple[int, int]:
+    """Which process this is, and of how many."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def share(batch: Tensor) -> Tensor:
+    """The rows of a batch that fall to this process. Draw the whole batch first: then it is the same for any number."""
+    rank, processes = place()
+    return batch[rank::processes]
+
+
+def _agree(seconds: float) -> float:
+    """The clock of the first process: all must follow the same schedule."""
+    if place()[1] == 1:
+        return seconds
+    clock = torch.tensor(seconds, dtype=torch.float64)
+    dist.broadcast(clock, 0)
+    return clock.item()
+
+
+@torch.no_grad()
+def _average_gradients(weights: list[nn.Parameter], processes: int) -> None:
+    if processes == 1:
+        return
+    flat = torch.cat([p.grad.flatten() for p in weights])
+    dist.all_reduce(flat)
+    for p, grad in zip(weights, flat.div_(processes).split([p.numel() for p in weights]), strict=True):
+        p.grad.copy_(grad.view(p.shape))
 
 
 class Averaged:

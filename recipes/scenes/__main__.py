@@ -49,7 +49,7 @@ def train_unet(options: argparse.Namespace) -> None:
     empty = unet.text_states(pair.text_model, [""])[0].float()
 
     def watch(step: int, model) -> None:
-        if step % 1000 == 0:
+        if step % 2000 == 1000:
             pipe = assemble.pipeline(autoencoder, pair, model)
             pipe.set_progress_bar_config(disable=True)
             found = obedience(quick(pipe), count=40, steps=15, guidance=GUIDANCE_SCALE)
@@ -62,7 +62,7 @@ def train_unet(options: argparse.Namespace) -> None:
 
 def kept(path: Path, make):
     """What `make` returns, from `path` if it was made before."""
-    if not path.exists():
+    if not path.exists():  # under torchrun run the one process that makes it first
         unfinished = path.with_suffix(".part")
         torch.save(make(), unfinished)
         unfinished.replace(path)
@@ -116,7 +116,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="evaluate: sampling steps")
     parser.add_argument("--guidance", type=float, default=GUIDANCE_SCALE, help="evaluate: guidance scale")
     options = parser.parse_args()
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    if "RANK" in os.environ:
+        torch.distributed.init_process_group("gloo")
+        torch.set_num_threads(1)
+    else:
+        torch.set_num_threads(min(2, os.cpu_count() or 1))
     PARTS.get(options.part, everything)(options)
 
 

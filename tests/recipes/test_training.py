@@ -1,10 +1,15 @@
 """The training loop: killed and resumed, it must come to the same weights."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from recipes.training import Plan, load_average, train
+from recipes.training import Plan, load_average, share, train
 
 PLAN = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
 
@@ -86,3 +91,46 @@ def test_frozen_weights_stay(tmp_path):
     trained, fresh = run(tmp_path, build=half_frozen), half_frozen()
     assert torch.equal(trained[0].weight, fresh[0].weight)
     assert not torch.equal(trained[2].weight, fresh[2].weight)
+
+
+def test_the_shares_of_all_processes_make_the_batch(monkeypatch):
+    batch = torch.arange(7)
+    shares = []
+    for rank in range(3):
+        monkeypatch.setattr("recipes.training.place", lambda rank=rank: (rank, 3))
+        shares.append(share(batch))
+    assert sorted(torch.cat(shares).tolist()) == batch.tolist()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path):
+    alone = run(tmp_path / "alone")
+    script = tmp_path / "two.py"
+    script.write_text(_TWO)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    together = load_average(build(), tmp_path / "two/toy.pt")
+    for a, b in zip(alone.parameters(), together.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+_TWO = """
+import sys
+from pathlib import Path
+import torch
+from torch import nn
+from recipes.training import Plan, share, train
+
+torch.distributed.init_process_group("gloo")
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+def loss(step, generator):
+    x = share(torch.randn(16, 3, generator=generator))
+    return (model(x) - x.sum(1, keepdim=True)).square().mean()
+
+plan = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
+train(model, loss, plan, Path(sys.argv[1]) / "two", "toy")
+torch.distributed.destroy_process_group()
+"""
