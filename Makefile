@@ -10,7 +10,7 @@ export MALLOC_MMAP_THRESHOLD_ := 2147483648
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export MALLOC_TOP_PAD_        := 268435456
 
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test lint format docs figures clean
 .NOTPARALLEL:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test    run the tests              (ARGS='-k name' to choose)"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
+	@echo "make figures measure speed and fidelity anew, for the documentation (half an hour on a quiet machine)"
 	@echo "make docs    build the documentation into site/, failing on any broken link"
 
 demo: $(VENV)/.cli
@@ -37,6 +38,13 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+figures: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.flops
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.fidelity
+	$(BIN)/faster-diffusion demo --out docs/images/demo.png
+	$(BIN)/python -m benchmarks.figures
 
 # One environment; each stamp says that one set of extras is in it. The constraints are given in the same pip run, so
 # no other build of torch is ever resolved first.

@@ -103,15 +103,15 @@ def measure(count: int, batch_size: int, arms: Sequence[Arm] = ARMS, converged: 
     return {"prompts": len(texts), "guidance": demo.GUIDANCE_SCALE, "machine": machine(), "arms": rows}
 
 
-def table(report: dict[str, Any]) -> str:
-    """A report as Markdown; FLOPs and seconds relative to the first arm after the converged one."""
-    arms = list(report["arms"].items())
-    base = arms[1][1]
+def table(report: dict[str, Any], rows: Sequence[str] | None = None) -> str:
+    """A report as Markdown, all of it or some rows; FLOPs and seconds relative to DDIM with 50 steps."""
+    base = report["arms"][str(ARMS[0])]
     lines = [
         "| sampling | FLOPs | UNet time | PSNR to its original | PSNR to converged | prompts obeyed | CLIP score |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, row in arms:
+    for name in rows or report["arms"]:
+        row = report["arms"][name]
         lines.append(
             f"| {name} | {row['gflop_an_image'] / base['gflop_an_image']:.2f} "
             f"| {row['unet_seconds'] / base['unet_seconds']:.2f} "

@@ -89,7 +89,7 @@ def main() -> None:
         report = measure(name, case, options.rounds)
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / f"speed-{name}.json").write_text(json.dumps(report, indent=1) + "\n")
-        print(table(report), flush=True)
+        print(f"{name}: {case}\n\n{table(report)}\n", flush=True)
 
 
 def measure(name: str, case: Case, rounds: int) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def measure(name: str, case: Case, rounds: int) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> str:
     """A report as Markdown."""
     lines = [
-        f"\n### {report['name']}: {', '.join(f'{key} {value}' for key, value in report['case'].items() if value)}\n",
-        "| arm | UNet s (min-max) | call s (min-max) | UNet ratio | FLOP ratio | speed-up UNet / call | peak MiB |",
+        "| arm | UNet, seconds (min-max) | whole call, seconds (min-max) | UNet time ratio | FLOP ratio "
+        "| speed-up UNet / call | peak memory |",
         "|---|---|---|---|---|---|---|",
     ]
     for arm, values in report["arms"].items():
@@ -133,7 +133,7 @@ def table(report: dict[str, Any]) -> str:
             f"| {times.call_seconds:.3f} ({min(times.call):.3f}-{max(times.call):.3f}) "
             f"| {values['unet_ratio']:.3f} | {values['flops_ratio']:.3f} "
             f"| {1 / values['unet_ratio']:.2f} / {1 / values['call_ratio']:.2f} "
-            f"| {values['peak_memory_bytes'] / 2**20:,.0f} |"
+            f"| {values['peak_memory_bytes'] / 2**20:,.0f} MiB |"
         )
     return "\n".join(lines)
 

@@ -9,22 +9,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.flops import SDXL
+from benchmarks.sd15 import UNET as SD15
 from faster_diffusion.flops import stage_flops, twin, unet_inputs
-
-SD15 = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
-SDXL = {
-    "sample_size": 128,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "block_out_channels": (320, 640, 1280),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "transformer_layers_per_block": (1, 2, 10),
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-}
 
 
 @pytest.fixture

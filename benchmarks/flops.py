@@ -1,0 +1,78 @@
+"""What plans save of the network's FLOPs, for architectures everyone knows. Exact, and in seconds on any machine.
+
+    python -m benchmarks.flops
+
+Writes benchmarks/results/flops.json and prints a table. For any other model: `faster-diffusion info MODEL`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from diffusers import UNet2DConditionModel
+
+from benchmarks import sd15
+from faster_diffusion import KeySteps
+from faster_diffusion.flops import stage_flops, twin, unet_inputs
+from faster_diffusion.stages import LAYOUTS, is_encoder_stage
+
+RESULTS = Path(__file__).parent / "results"
+SDXL = {
+    "sample_size": 128,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "block_out_channels": (320, 640, 1280),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+    "transformer_layers_per_block": (1, 2, 10),
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+MODELS = {  # name -> config and side in pixels
+    "Stable Diffusion 1.5, 512": (sd15.UNET, 512),
+    "Stable Diffusion 1.5, 768": (sd15.UNET, 768),
+    "SDXL, 1024": (SDXL, 1024),
+}
+PLANS = (("paper", 50), ("paper", 20), ("uniform:4", 50))
+
+
+def main() -> None:
+    report = {name: measure(config, pixels // 8) for name, (config, pixels) in MODELS.items()}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "flops.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(table(report))
+
+
+def measure(config: dict[str, Any], side: int) -> dict[str, Any]:
+    """One step with guidance, latents of `side` x `side`, and what every plan makes of a run."""
+    network: Any = twin(UNet2DConditionModel, config)
+    stages = stage_flops(network, (), unet_inputs(network.config, 2, side, side))
+    layout = LAYOUTS["UNet2DConditionModel"]
+    step = sum(stages.values())
+    encoder = sum(count for stage, count in stages.items() if is_encoder_stage(layout, stage))
+    plans = []
+    for key_steps, steps in PLANS:
+        keys = len(KeySteps.parse(key_steps).orders(steps))
+        plans.append(
+            {"key_steps": key_steps, "steps": steps, "keys": keys, "saved": (1 - keys / steps) * encoder / step}
+        )
+    return {"stages": stages, "step": step, "encoder_share": encoder / step, "plans": plans}
+
+
+def table(report: dict[str, Any]) -> str:
+    """A report as Markdown."""
+    heads = [f"{key_steps}, {steps} steps" for key_steps, steps in PLANS]
+    lines = [
+        f"| UNet | TFLOP a step | share of encoder and bottleneck | {' | '.join(heads)} |",
+        f"|---|---|---|{'---|' * len(heads)}",
+    ]
+    for name, row in report.items():
+        saved = [f"{plan['saved']:.1%} saved, {1 / (1 - plan['saved']):.2f}x" for plan in row["plans"]]
+        lines.append(f"| {name} | {row['step'] / 1e12:.2f} | {row['encoder_share']:.1%} | {' | '.join(saved)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The documentation says what was measured: every table in it is made from the raw results in the repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks import figures
+from faster_diffusion.cli.schedulers import SCHEDULERS
+from faster_diffusion.schedule import KeySteps
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("page", figures.PAGES, ids=lambda page: page.name)
+def test_every_table_is_made_from_the_raw_results(page):
+    text = page.read_text()
+    assert "<!-- table " in text
+    assert figures.filled(text) == text
+
+
+def test_every_raw_result_is_shown():
+    text = "".join(page.read_text() for page in figures.PAGES)
+    for path in figures.RESULTS.glob("*.json"):
+        assert f"<!-- table {path.stem} -->" in text
+
+
+def test_the_paper_plan_is_as_described():
+    assert len(KeySteps.parse("paper").orders(50)) == 9
+    assert len(KeySteps.parse("paper").orders(20)) == 7
+
+
+def test_every_scheduler_is_listed():
+    for name in SCHEDULERS:
+        assert re.search(rf"[ ,]{re.escape(name)}[ ,.]", (ROOT / "docs" / "cli.md").read_text()), name
+
+
+def test_the_readme_fits_a_person_in_a_hurry():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
