@@ -25,7 +25,7 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """A page's text with every table made anew."""
-    return _TABLE.sub(lambda match: f"<!-- table {match['name']} -->\n{table(match['name'])}\n<!-- end -->", text)
+    return _TABLE.sub(lambda match: f"<!-- table {match['name']} -->\n\n{table(match['name'])}\n\n<!-- end -->", text)
 
 
 def table(spec: str) -> str:
