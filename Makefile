@@ -24,8 +24,9 @@ help:
 demo: $(VENV)/.cli
 	$(BIN)/faster-diffusion demo $(ARGS)
 
+# One thread each: many small operations, and several workers, leave nothing for a second one to do.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import version
 
 import pytest
 
@@ -55,6 +56,10 @@ def test_table(run, sd15):
     assert result.exit_code == 0
     for fragment in ("859.5 M parameters", "down_blocks.1", "24.6 %", "9 of 50 steps", "26.7% saved"):
         assert fragment in result.stdout
+
+
+def test_version(run):
+    assert run("--version").stdout.strip() == version("faster-diffusion")
 
 
 def test_size_that_has_no_latents(run, sd15):
