@@ -17,7 +17,7 @@ def embedding(unet: UNet2DConditionModel, x: torch.Tensor, t: torch.Tensor) -> t
     return unet.time_embedding(unet.time_proj(t.expand(len(x))).to(x.dtype))
 
 
-def encode(unet: UNet2DConditionModel, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> tuple[Any, torch.Tensor]:
+def encode(unet: UNet2DConditionModel, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> tuple[Any, Any]:
     emb = embedding(unet, x, t)
     h = unet.conv_in(x)
     skips = [h]

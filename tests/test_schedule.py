@@ -1,5 +1,7 @@
 """Key steps: pure functions of the number of steps."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_uniform_keys_are_evenly_spaced(every, n):
 @given(steps)
 def test_progressive_gaps_grow_by_one(n):
     orders = KeySteps.parse("progressive").orders(n)
-    gaps = [b - a for a, b in zip(orders, orders[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(orders)]
     assert gaps == list(range(2, 2 + len(gaps)))
 
 
@@ -96,7 +98,9 @@ def test_parsing_what_is_parsed_changes_nothing():
     assert KeySteps.parse(keys) is keys
 
 
-@pytest.mark.parametrize("spec", ["papper", "uniform:x", "uniform:0", "", "1,,2", [-1], [1.5], ["a"], 0, None, True, 2.0])
+@pytest.mark.parametrize(
+    "spec", ["papper", "uniform:x", "uniform:0", "", "1,,2", [-1], [1.5], ["a"], 0, None, True, 2.0]
+)
 def test_what_is_not_understood_is_refused(spec):
     with pytest.raises(ValueError, match=r"understood|N >= 1|count from 0|whole numbers"):
         KeySteps.parse(spec)

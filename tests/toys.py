@@ -1,4 +1,4 @@
-"""Small real pipelines with fixed random weights: the classes of Stable Diffusion at a width that runs in milliseconds."""
+"""Small real pipelines with fixed random weights: Stable Diffusion's classes at a width that runs in milliseconds."""
 
 from __future__ import annotations
 

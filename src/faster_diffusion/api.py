@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import finalize, ref
 
 import torch
@@ -14,7 +14,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from .active import CallPatch, current_run, running
-from .config import PropagationConfig
+from .config import PriorNoise, PropagationConfig
 from .engine import Counts, Run
 from .noise import injected
 from .stages import LAYOUTS, layout_of
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _ENTRY = "_faster_diffusion"  # the one attribute put on an enabled pipeline or network
 
-Target = DiffusionPipeline | nn.Module
+Target: TypeAlias = DiffusionPipeline | nn.Module
 
 
 def enable(target: Target, config: PropagationConfig | None = None, **overrides: Any) -> Handle:
@@ -59,7 +59,7 @@ def disable(target: Target) -> None:
     handle = _handle_of(target)
     if handle is not None:
         delattr(target, _ENTRY)
-        handle.release()
+        handle._release()
 
 
 def is_enabled(target: Target) -> bool:
@@ -74,10 +74,10 @@ class Handle:
         self.config = config
         self._target = ref(target)
         self._counts: Counts | None = None
-        self.release: Callable[[], object] = lambda: None
+        self._release: Callable[[], object] = lambda: None
         if isinstance(target, DiffusionPipeline):
             _pipeline_calls.acquire(type(target))
-            self.release = finalize(self, _pipeline_calls.release, type(target))  # once: at disable or with the pipeline
+            self._release = finalize(self, _pipeline_calls.release, type(target))  # at disable, or with the pipeline
 
     def summary(self) -> Summary:
         """What the last run computed, reused and saved.
@@ -117,8 +117,9 @@ class Handle:
     def _started(self, run: Run, scheduler: Any) -> Iterator[None]:
         self._counts = run.counts
         with ExitStack() as stack:
-            if self.config.prior_noise is not None and scheduler is not None:
-                stack.enter_context(injected(scheduler, self.config.prior_noise, run))
+            noise = self.config.prior_noise
+            if isinstance(noise, PriorNoise) and scheduler is not None:
+                stack.enter_context(injected(scheduler, noise, run))
             stack.enter_context(running(run))
             yield
         run.report()

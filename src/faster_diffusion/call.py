@@ -19,40 +19,52 @@ class NetworkCall:
     """The arguments of one call, positional ones kept positional (hooks of other libraries count on it)."""
 
     def __init__(self, network: nn.Module, layout: Layout, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        names = _parameter_names(type(network))
+        names = _parameter_names(type(network).forward)
         self._positional = names[: len(args)]
         self.values: dict[str, Any] = {**dict(zip(self._positional, args, strict=True)), **kwargs}
+        _move_adapter_features(self.values)
         self.timestep: torch.Tensor | float | int = self.values["timestep"]
         self.batch: int = self.values["sample"].shape[0]
         self._layout = layout
 
     @property
     def residuals(self) -> dict[str, Any]:
-        """The arguments that act on the encoder's output only, so that they are kept with it."""
+        """The arguments that are added to the encoder's output, so that they are kept with it."""
         return {name: self.values[name] for name in self._layout.residuals if name in self.values}
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """All that kept features depend on besides latent and timestep; of the latent, its form."""
-        fixed = {k: v for k, v in self.values.items() if k not in ("sample", "timestep", *self._layout.residuals)}
+        """All that kept features depend on besides latent, timestep and residuals; of the latent, its form."""
         sample = self.values["sample"]
+        varying = ("timestep", *self._layout.residuals, *self._layout.encoder_inputs)
+        fixed = {name: value for name, value in self.values.items() if name not in varying}
         return {**fixed, "sample": (*sample.shape, sample.dtype, sample.device)}
 
     def arguments(
-        self, steps: int = 1, timesteps: torch.Tensor | None = None, residuals: dict[str, Any] | None = None
+        self, steps: int, timesteps: torch.Tensor | None, residuals: dict[str, Any], encode: bool
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and named arguments for ``steps`` steps in one batch.
 
         Args:
             timesteps: one a row of the tiled batch, shape (steps * batch,); ``None`` leaves the timestep as it is.
-            residuals: those of the key step, which take the place of this call's.
+            residuals: those of the key step, which take the place of this call's. Not tiled: the encoder is not either.
+            encode: whether the encoder runs.
         """
-        residuals = self.residuals if residuals is None else residuals
-        values = map_tensors(lambda x: tile(x, self.batch, steps), {**self.values, **dict.fromkeys(residuals)})
-        values.update(residuals)
+        untiled = {**residuals, **{n: self.values[n] for n in self._layout.encoder_inputs if n in self.values}}
+        values = map_tensors(lambda x: tile(x, self.batch, steps), {**self.values, **dict.fromkeys(untiled)})
+        for name, value in untiled.items():
+            used = encode or name in residuals
+            values[name] = map_tensors(lambda x: x, value) if used else None  # a list of its own: forward empties it
         if timesteps is not None:
             values["timestep"] = timesteps
         return tuple(values.pop(name) for name in self._positional), values
+
+
+def _move_adapter_features(values: dict[str, Any]) -> None:
+    """Features of a T2I-Adapter that come by their deprecated name get their own, as the network's forward does it."""
+    features = values.get("down_block_additional_residuals")
+    if features is not None and values.get("mid_block_additional_residual") is None:
+        values.update(down_block_additional_residuals=None, down_intrablock_additional_residuals=features)
 
 
 def rebuild_like(output: Any) -> Callable[[torch.Tensor], Any]:
@@ -63,5 +75,5 @@ def rebuild_like(output: Any) -> Callable[[torch.Tensor], Any]:
 
 
 @cache
-def _parameter_names(network_class: type[nn.Module]) -> tuple[str, ...]:
-    return tuple(inspect.signature(network_class.forward).parameters)[1:]
+def _parameter_names(forward: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(forward).parameters)[1:]  # without self

@@ -60,7 +60,7 @@ def adapters(network: nn.Module) -> tuple[Any, ...]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return tuple(
-        (tuple(layer.active_adapters), tuple(layer.scaling.items()), tuple(layer.merged_adapters), layer.disable_adapters)
-        for layer in network.modules()
-        if isinstance(layer, BaseTunerLayer)
+        (*tuner.active_adapters, *tuner.scaling.items(), *tuner.merged_adapters, tuner.disable_adapters)
+        for tuner in network.modules()
+        if isinstance(tuner, BaseTunerLayer)
     )

@@ -22,7 +22,7 @@ class PriorNoise:
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha < 1:
-            raise ValueError(f"PriorNoise.alpha is a small share of the initial latent, 0 <= alpha < 1; got {self.alpha}.")
+            raise ValueError(f"PriorNoise.alpha is a share of the initial latent, 0 <= alpha < 1; got {self.alpha}.")
         if not 0 <= self.start <= 1:
             raise ValueError(f"PriorNoise.start is a fraction of the training timesteps, 0 to 1; got {self.start}.")
 
@@ -48,7 +48,7 @@ class PropagationConfig:
         object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
         object.__setattr__(self, "prior_noise", _prior_noise(self.prior_noise))
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
-            raise ValueError(f"parallel is True, False, or how many steps to decode at once (>= 1); got {self.parallel!r}.")
+            raise ValueError(f"parallel is True, False, or how many steps are decoded at once; got {self.parallel!r}.")
 
     @property
     def group_limit(self) -> int | None:

@@ -22,8 +22,6 @@ from .trees import map_tensors, size_in_bytes
 
 logger = logging.getLogger(__name__)
 
-Network = Callable[..., Any]
-
 
 @dataclass
 class Counts:
@@ -48,7 +46,11 @@ class Memory:
     residuals: dict[str, Any]
     features: Features | None = None
     predictions: dict[int, torch.Tensor] = field(default_factory=dict)
-    rebuild: Callable[[torch.Tensor], Any] = rebuild_like(())
+    rebuild: Callable[[torch.Tensor], Any] | None = None  # from a prediction to what the network returns
+
+    def answer(self, order: int) -> Any:
+        assert self.rebuild is not None
+        return self.rebuild(self.predictions.pop(order))
 
     def nbytes(self) -> int:
         return size_in_bytes([self.features, self.residuals, self.predictions])
@@ -84,7 +86,7 @@ class Run:
         self._memories: list[Memory | None] = []
         self._warned: set[str] = set()
 
-    def predict(self, network: Network, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
         call = NetworkCall(self._network, self._layout, args, kwargs)
         self.counts.call = self.counts.call or map_tensors(lambda x: torch.empty_like(x, device="meta"), (args, kwargs))
@@ -98,11 +100,11 @@ class Run:
         memory = self._memories[lane]
         if memory is None or not self._serves(memory, order, call):
             self._memories[lane] = memory = None  # freed before more is allocated
-            return self._key_step(network, lane, order, call)
+            return self._key_step(lane, order, call, lambda: network(*args, **kwargs))
         if order not in memory.predictions:
             self._decode(memory, order, call)
         self.counts.reused += 1
-        return memory.rebuild(memory.predictions.pop(order))
+        return memory.answer(order)
 
     @property
     def trajectory(self) -> Trajectory:
@@ -127,19 +129,18 @@ class Run:
         elif self.propagates and self.counts.computed > 1 and not self.counts.reused:
             logger.warning("Nothing was accelerated: every step was computed, since the conditioning changes with it.")
 
-    def _key_step(self, network: Network, lane: int, order: int, call: NetworkCall) -> Any:
+    def _key_step(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> Any:
         self.counts.computed += 1
         self.counts.key_orders.append(order)
         until = self._next_key(order)
         if until == order + 1:  # nothing will be reused: the user's own call, compiled if they compiled it
             self.counts.batches += 1
-            args, kwargs = call.arguments()
-            return network(*args, **kwargs)
+            return in_full()
         self._check_compiled()
         memory = Memory(order, until, Conditions(call.conditions, self._network), call.residuals)
         self._memories[lane] = memory
         self._decode(memory, order, call)
-        return memory.rebuild(memory.predictions.pop(order))
+        return memory.answer(order)
 
     def _serves(self, memory: Memory, order: int, call: NetworkCall) -> bool:
         return (
@@ -175,7 +176,7 @@ class Run:
         if steps > 1:
             group = self.trajectory.timesteps[order : order + steps]
             timesteps = group.to(call.values["sample"].device).repeat_interleave(call.batch)
-        args, kwargs = call.arguments(steps, timesteps, memory.residuals)
+        args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=memory.features is None)
         output, memory.features = run_partially(
             self._network, self._layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
         )

@@ -89,10 +89,12 @@ class _Injection:
             return False
         if "sigma_data" in self._scheduler.config:  # EDM: timesteps are log sigma / 4, so the order has to tell
             return order >= (1 - self._noise.start) * len(timesteps)
-        return timesteps[order] < self._noise.start * self._scheduler.config.num_train_timesteps
+        training_steps: int = self._scheduler.config.num_train_timesteps
+        return timesteps[order] < self._noise.start * training_steps
 
     def _factor(self, latent: torch.Tensor, timestep: Any) -> torch.Tensor:
-        return self._scale(latent.new_ones(1), timestep)
+        factor: torch.Tensor = self._scale(latent.new_ones(1), timestep)
+        return factor
 
 
 @contextmanager

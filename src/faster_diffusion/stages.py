@@ -21,18 +21,16 @@ class Layout:
 
     encoder: tuple[str, ...]
     decoder: tuple[str, ...]
-    residuals: tuple[str, ...] = ()  # inputs that only the encoder's output depends on (ControlNet, T2I-Adapter)
+    residuals: tuple[str, ...] = ()  # arguments added to the encoder's output (ControlNet): kept with it
+    encoder_inputs: tuple[str, ...] = ()  # arguments that encoder stages take in (T2I-Adapter): not read later
 
 
 LAYOUTS = {
     "UNet2DConditionModel": Layout(
         encoder=("conv_in", "down_blocks", "mid_block"),
         decoder=("up_blocks",),
-        residuals=(
-            "down_block_additional_residuals",
-            "mid_block_additional_residual",
-            "down_intrablock_additional_residuals",
-        ),
+        residuals=("down_block_additional_residuals", "mid_block_additional_residual"),
+        encoder_inputs=("down_intrablock_additional_residuals",),
     ),
 }
 

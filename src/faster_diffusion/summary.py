@@ -42,7 +42,7 @@ class Summary:
             (
                 f"Encoder ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
                 f"{', '.join(map(str, self.key_steps))} of {self.steps}).",
-                f"Decoder ran {self.decoder_batches} times, for up to {self.config.group_limit or 'all'} steps at once.",
+                f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
                 f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
                 f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
                 f"Prior noise: {noise or 'none'}.",
