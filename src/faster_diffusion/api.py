@@ -74,6 +74,7 @@ class Handle:
         self.config = config
         self._target = ref(target)
         self._counts: Counts | None = None
+        self._warned: set[str] = set()
         self._release: Callable[[], object] = lambda: None
         if isinstance(target, DiffusionPipeline):
             _pipeline_calls.acquire(type(target))
@@ -107,14 +108,15 @@ class Handle:
         if isinstance(scheduler, torch.Tensor):
             if self.config.prior_noise is not None:
                 logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
-            started = self._started(Run(network, self.config, lambda: scheduler), None)
+            started = self._run(network, lambda: scheduler, None)
         else:
-            started = self._started(Run(network, self.config, lambda: scheduler.timesteps), scheduler)
+            started = self._run(network, lambda: scheduler.timesteps, scheduler)
         with started:
             yield
 
     @contextmanager
-    def _started(self, run: Run, scheduler: Any) -> Iterator[None]:
+    def _run(self, network: nn.Module, timesteps: Callable[[], torch.Tensor], scheduler: Any) -> Iterator[None]:
+        run = Run(network, self.config, timesteps, owner=self, warned=self._warned)
         self._counts = run.counts
         with ExitStack() as stack:
             noise = self.config.prior_noise
@@ -158,8 +160,7 @@ def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
         outer = current_run.get()
         if handle is None or (outer is not None and outer.owner is handle):  # the latter: a subclass calling its parent
             return original(self, *args, **kwargs)
-        run = Run(_network_of(self), handle.config, lambda: self.scheduler.timesteps, owner=handle)
-        with handle._started(run, self.scheduler):
+        with handle._run(_network_of(self), lambda: self.scheduler.timesteps, self.scheduler):
             return original(self, *args, **kwargs)
 
     return __call__

@@ -63,6 +63,7 @@ class Run:
         root: what the sampling loop calls: a network, or ``torch.compile`` of one.
         timesteps: gives the scheduler's timesteps, shape (n,).
         owner: who started the run.
+        warned: warnings given already; shared by the runs of an owner, so that each is given once.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Run:
         config: PropagationConfig,
         timesteps: Callable[[], torch.Tensor],
         owner: object = None,
+        warned: set[str] | None = None,
     ) -> None:
         self.root = root
         self.owner = owner
@@ -84,7 +86,7 @@ class Run:
         self._keys: tuple[int, ...] = ()
         self._order, self._calls_at_order = -1, 0
         self._memories: list[Memory | None] = []
-        self._warned: set[str] = set()
+        self._warned = set() if warned is None else warned
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
@@ -185,18 +187,18 @@ class Run:
     def _group_size(self, memory: Memory, order: int) -> int:
         rest = memory.until - order
         if self._limit != 1 and rest > 1 and mixes_batch(self._network):
-            self._warn("A custom attention processor may mix the samples of a batch: steps are decoded one by one.")
+            self.warn("A custom attention processor may mix the samples of a batch: steps are decoded one by one.")
             self._limit = 1
         return min(rest, self._limit or rest)
 
     def _locate(self, call: NetworkCall) -> int | None:
         """The order of a call; ``None`` if the network has to run as it is."""
         if torch.is_grad_enabled():
-            self._warn("Gradients are on, so the network runs in full. Sample under torch.no_grad() to accelerate it.")
+            self.warn("Gradients are on, so the network runs in full. Sample under torch.no_grad() to accelerate it.")
             return None
         order = self.trajectory.order_of(call.timestep)
         if order is None:
-            self._warn(
+            self.warn(
                 f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value: "
                 "the network runs in full. Loop over scheduler.timesteps itself to accelerate it."
             )
@@ -218,12 +220,13 @@ class Run:
 
     def _check_compiled(self) -> None:
         if self.root is not self._network or self._network._compiled_call_impl is not None:
-            self._warn(
+            self.warn(
                 "The network is compiled as a whole; steps that keep or reuse features run it eagerly. "
                 "network.compile_repeated_blocks() keeps the speed of both."
             )
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Warns once."""
         if message not in self._warned:
             self._warned.add(message)
             logger.warning(message)

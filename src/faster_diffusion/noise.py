@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,8 +11,6 @@ import torch
 
 from .config import PriorNoise
 from .engine import Run
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -24,7 +21,7 @@ def injected(scheduler: Any, noise: PriorNoise, run: Run) -> Iterator[None]:
     network then runs or not. No step leads to the first one; there the latent is z_T itself, and grows by alpha.
     """
     injection = _Injection(scheduler, noise, run)
-    step, scale = scheduler.step, scheduler.scale_model_input
+    step, scale = scheduler.step, injection.scale
 
     @functools.wraps(step)
     def noisy_step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -52,7 +49,7 @@ class _Injection:
     def __init__(self, scheduler: Any, noise: PriorNoise, run: Run) -> None:
         self.initial: torch.Tensor | None = None  # z_T of unit variance, shape of the latent
         self._scheduler, self._noise, self._run = scheduler, noise, run
-        self._scale = scheduler.scale_model_input
+        self.scale = getattr(scheduler, "scale_model_input", lambda sample, timestep: sample)
 
     def begin(self, sample: torch.Tensor, timestep: Any) -> torch.Tensor:
         """Takes note of z_T at the first step, and gives back what that step starts from."""
@@ -63,14 +60,14 @@ class _Injection:
         """The scheduler's output with the noise of the next step added to its latent."""
         order = self.order_of(timestep)
         if order is None:
-            logger.warning("Prior noise is left out: timestep %s does not tell the step.", timestep)
+            self._run.warn("Prior noise is left out: the timestep given to scheduler.step does not tell the step.")
             return output
         if not self.is_late(order + 1):
             return output
         latent, initial = output[0], self.initial
         assert initial is not None
         if latent.shape != initial.shape:
-            logger.warning("Prior noise is left out: latents changed from %s to %s.", initial.shape, latent.shape)
+            self._run.warn(f"Prior noise is left out: latents changed from {initial.shape} to {latent.shape}.")
             return output
         factor = self._factor(latent, self._run.trajectory.timesteps[order + 1])
         latent = latent + (self._noise.alpha * initial / factor).to(latent.dtype)
@@ -93,7 +90,7 @@ class _Injection:
         return timesteps[order] < self._noise.start * training_steps
 
     def _factor(self, latent: torch.Tensor, timestep: Any) -> torch.Tensor:
-        factor: torch.Tensor = self._scale(latent.new_ones(1), timestep)
+        factor: torch.Tensor = self.scale(latent.new_ones(1), timestep)
         return factor
 
 

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from operator import index
 from types import MappingProxyType
 
@@ -36,9 +37,7 @@ class Explicit:
     keys: tuple[int, ...]
 
     def __call__(self, n: int) -> Iterable[int]:
-        beyond = [order for order in self.keys if order >= n]
-        if beyond:
-            logger.warning("Key steps %s lie beyond a run of %d steps (orders 0 to %d); ignored.", beyond, n, n - 1)
+        _warn_of_orders_beyond(n, tuple(order for order in self.keys if order >= n))
         return [order for order in self.keys if order < n]
 
 
@@ -54,6 +53,12 @@ class Scaled:
     def __call__(self, n: int) -> Iterable[int]:
         base, orders = min(self.lists, key=lambda entry: abs(math.log(n / entry[0])))
         return [order * n // base for order in orders]
+
+
+@cache  # once
+def _warn_of_orders_beyond(n: int, beyond: tuple[int, ...]) -> None:
+    if beyond:
+        logger.warning("Key steps %s lie beyond a run of %d steps (orders 0 to %d); ignored.", [*beyond], n, n - 1)
 
 
 def progressive(n: int) -> Iterable[int]:
