@@ -40,24 +40,21 @@ def train_clip(options: argparse.Namespace) -> None:
 
 
 def train_unet(options: argparse.Namespace) -> None:
-    """The UNet. Now and then it samples held-out prompts, so that a run gone wrong is seen early."""
+    """The UNet and its text tower. Now and then it samples held-out prompts, so that a run gone wrong is seen early."""
     autoencoder, pair = vae.load(pool(), options.runs), clip.load(options.runs)
-    latents, states = kept(
-        options.runs / "encoded.pt",
-        lambda: (vae.encode(autoencoder, pool().pictures), unet.training_states(pool(), pair.text_model)),
-    )
-    empty = unet.text_states(pair.text_model, [""])[0].float()
+    latents = kept(options.runs / "latents.pt", lambda: vae.encode(autoencoder, pool().pictures))
+    latents = latents * autoencoder.config.scaling_factor
 
-    def watch(step: int, model) -> None:
+    def watch(step: int, parts) -> None:
         if step % 2000 == 1000:
-            pipe = assemble.pipeline(autoencoder, pair, model)
+            pipe = assemble.pipeline(autoencoder, parts)
             pipe.set_progress_bar_config(disable=True)
             found = obedience(quick(pipe), count=40, steps=15, guidance=GUIDANCE_SCALE)
             shares = {kind: {m: s["share"] for m, s in found[kind].items()} for kind in ("one object", "two objects")}
             with (options.runs / "watch.jsonl").open("a") as file:
                 file.write(json.dumps({"step": step, **shares, "seconds": found["seconds"]}) + "\n")
 
-    unet.fit(latents * autoencoder.config.scaling_factor, states, empty, options.runs, watch=watch)
+    unet.fit(latents, unet.training_tokens(pool()), pair.text_model, options.runs, watch=watch)
 
 
 def kept(path: Path, make):
@@ -80,7 +77,7 @@ def quick(pipe):
 def pack(options: argparse.Namespace) -> None:
     """Write the packaged folder from the checkpoints, and its card from the last evaluation."""
     autoencoder, pair = vae.load(pool(), options.runs), clip.load(options.runs)
-    pipe = assemble.pipeline(autoencoder, pair, unet.load(options.runs))
+    pipe = assemble.pipeline(autoencoder, unet.load(options.runs, pair.text_model))
     if options.report.exists():
         report = assemble.read_report(options.report)
         facts = vae.measure(autoencoder), clip.measure(pair)

@@ -7,24 +7,25 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import CLIPModel, CLIPTextModel
 
 from . import tokenizer
 from .unet import scheduler
 
 
-def pipeline(vae: AutoencoderKL, clip: CLIPModel, unet: UNet2DConditionModel) -> StableDiffusionPipeline:
-    """The parts as one pipeline."""
-    text_encoder = CLIPTextModel(clip.config.text_config)
-    text_encoder.load_state_dict(clip.text_model.state_dict())
+def pipeline(vae: AutoencoderKL, parts: nn.ModuleDict) -> StableDiffusionPipeline:
+    """The autoencoder, and UNet and text tower, as one pipeline."""
+    text_encoder = CLIPTextModel(parts["text"].config)
+    text_encoder.load_state_dict(parts["text"].state_dict())
     return StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder.eval(),
         tokenizer=tokenizer.build(),
-        unet=unet,
+        unet=parts["unet"],
         scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -33,10 +34,13 @@ def pipeline(vae: AutoencoderKL, clip: CLIPModel, unet: UNet2DConditionModel) ->
 
 
 def save(pipe: StableDiffusionPipeline, clip: CLIPModel, folder: Path) -> None:
-    """Write the folder that `from_pretrained` loads, and beside it the whole CLIP pair. Converts both to half."""
+    """Write the folder that `from_pretrained` loads, and beside it the whole CLIP pair. Converts them to half.
+
+    Except for the text tower: transformers loads it in the precision of the file, diffusers the rest in float32.
+    """
     for part in (pipe.unet, pipe.vae):  # kernels are stored in the common layout
-        part.to(memory_format=torch.contiguous_format)
-    pipe.to(torch.float16).save_pretrained(folder)
+        part.to(torch.float16, memory_format=torch.contiguous_format)
+    pipe.save_pretrained(folder)
     _name_as_ever(folder / "text_encoder/model.safetensors")
     tokenizer.save(folder / "tokenizer")
     clip.half().save_pretrained(folder / "clip")
@@ -148,8 +152,8 @@ Sizes and background may be left out. Guidance of {guidance} obeys best. Other w
 ## Training
 
 Pictures are rendered by code (`faster_diffusion.demo.scenes`). A tenth of the combinations of things is held out and
-never trained on. The text tower comes from a CLIP pair (in `clip/`) trained here on the same pictures, with near misses
-of the captions as negatives, and is frozen.
+never trained on. The text tower starts as that of a CLIP pair (in `clip/`) trained here on the same pictures, with near
+misses of the captions as negatives, and goes on learning with the UNet.
 
 | part | steps | minutes |
 |---|---|---|

@@ -1,13 +1,14 @@
-"""The UNet: Stable Diffusion's in miniature, on frozen latents and frozen text."""
+"""The UNet: Stable Diffusion's in miniature, on frozen latents, together with its text tower."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from faster_diffusion.demo.scenes import caption, shorten
@@ -21,12 +22,13 @@ PLAN = Plan(steps=14000, learning_rate=1e-3, warmup=300, minutes=83, ema=0.999, 
 BATCH = 32
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 GAMMA = 5.0  # of min-SNR weighting
+OFFSET = 0.2  # of noise constant over each channel: else the mean of the noise gives the background away, unread
 
 
-def build() -> UNet2DConditionModel:
-    """Untrained, always the same weights."""
+def build(text: CLIPTextModel) -> nn.ModuleDict:
+    """An untrained UNet, always the same weights, and a copy of the text tower, which goes on learning with it."""
     torch.manual_seed(2)
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
@@ -38,6 +40,7 @@ def build() -> UNet2DConditionModel:
         attention_head_dim=(2, 2, 4, 4),  # heads, as in Stable Diffusion, whatever the name says
         norm_num_groups=16,
     )
+    return nn.ModuleDict({"unet": unet, "text": deepcopy(text).train().requires_grad_(True)})
 
 
 def scheduler() -> DDIMScheduler:
@@ -52,51 +55,49 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def fit(latents: Tensor, states: Tensor, empty: Tensor, folder: Path, plan: Plan = PLAN, watch=None):
-    """Train on scaled latents (N, 4, 16, 16) and text states (N, captions, 32, width); `empty` is that of no prompt."""
-    unet = build().to(memory_format=torch.channels_last)
+def fit(
+    latents: Tensor, tokens: Tensor, text: CLIPTextModel, folder: Path, plan: Plan = PLAN, watch=None
+) -> nn.ModuleDict:
+    """Train on scaled latents (N, 4, 16, 16) and captions as tokens (N, variants, 32), UNet and text tower together."""
+    parts = build(text)
+    unet = parts["unet"].to(memory_format=torch.channels_last)
     alphas = scheduler().alphas_cumprod
+    empty = tokenise([""])[0]
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(latents), (BATCH,), generator=generator)
-        variant = torch.randint(states.shape[1], (BATCH,), generator=generator)
-        text = states[rows, variant].float()
-        text[torch.rand(BATCH, generator=generator) < UNPROMPTED] = empty
-        # one time in each of BATCH equal slices: less noise in the gradient than independent times
+        said = tokens[rows, torch.randint(tokens.shape[1], (BATCH,), generator=generator)]
+        said[torch.rand(BATCH, generator=generator) < UNPROMPTED] = empty
+        # one time in each of BATCH slices, for less noise in the gradient; rather early, where words decide
         slices = (torch.arange(BATCH) + torch.rand(BATCH, generator=generator)) / BATCH
-        times = (slices * len(alphas)).long()
+        times = (slices**0.75 * len(alphas)).long()
         noise = torch.randn((BATCH, 4, 16, 16), generator=generator)
-        rows, times, noise, text = share(rows), share(times), share(noise), share(text)
+        noise += OFFSET * torch.randn((BATCH, 4, 1, 1), generator=generator)
+        rows, times, noise, said = share(rows), share(times), share(noise), share(said)
+
         alpha = alphas[times].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * latents[rows] + (1 - alpha).sqrt() * noise
-        guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, text, return_dict=False)[0]
+        states = parts["text"](said).last_hidden_state
+        guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False)[0]
         snr = alphas[times] / (1 - alphas[times])
         weight = snr.clamp(max=GAMMA) / snr
         return (weight * (guess - noise).square().mean((1, 2, 3))).mean()
 
-    return train(unet, loss, plan, folder, "unet", watch).eval().requires_grad_(False)
+    return train(parts, loss, plan, folder, "unet", watch).eval().requires_grad_(False)
 
 
-def load(folder: Path) -> UNet2DConditionModel:
-    """The UNet of a checkpoint, finished or not."""
-    return load_average(build(), folder / "unet.pt").eval().requires_grad_(False)
+def load(folder: Path, text: CLIPTextModel) -> nn.ModuleDict:
+    """UNet and text tower of a checkpoint, finished or not."""
+    return load_average(build(text), folder / "unet.pt").eval().requires_grad_(False)
 
 
-@torch.no_grad()
-def text_states(encoder: CLIPTextModel, captions: list[str], batch: int = 200) -> Tensor:
-    """What the UNet sees of some captions: (N, 32, width), half precision."""
-    words = tokenizer.build()
-    states = []
-    for start in range(0, len(captions), batch):
-        tokens = words(captions[start : start + batch], padding="max_length", truncation=True, return_tensors="pt")
-        states.append(encoder(tokens.input_ids).last_hidden_state.half())
-    return torch.cat(states)
+def tokenise(captions: list[str]) -> Tensor:
+    """Tokens (N, 32), padded as the pipeline pads them."""
+    return tokenizer.build()(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
-def training_states(pool: Pool, encoder: CLIPTextModel, variants: int = 2) -> Tensor:
-    """Text states of every scene told in a few ways, (N, variants, 32, width)."""
+def training_tokens(pool: Pool, variants: int = 4) -> Tensor:
+    """Tokens of every scene told in a few ways, (N, variants, 32)."""
     rng = np.random.default_rng(4)
     told = [caption(shorten(scene, rng)) for scene in pool.scenes for _ in range(variants)]
-    distinct = list(dict.fromkeys(told))
-    states, place = text_states(encoder, distinct), {text: i for i, text in enumerate(distinct)}
-    return states[torch.tensor([place[text] for text in told])].unflatten(0, (len(pool), variants))
+    return tokenise(told).unflatten(0, (len(pool), variants))

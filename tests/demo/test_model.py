@@ -37,8 +37,10 @@ def test_it_is_stock_stable_diffusion(pipe):
 
 
 @needs_weights
-def test_without_further_words_every_part_is_float32(pipe):
-    assert {part.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder)} == {torch.float32}
+def test_it_loads_in_float32_with_and_without_our_loader(pipe):
+    stock = StableDiffusionPipeline.from_pretrained(demo._MODELS / "scenes")
+    for one in (pipe, stock):
+        assert {part.dtype for part in (one.unet, one.vae, one.text_encoder)} == {torch.float32}
 
 
 @needs_weights

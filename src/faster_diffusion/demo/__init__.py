@@ -63,11 +63,10 @@ _LOADED: dict[str, tuple] = {}
 
 def _clip(name: str) -> tuple:
     if name not in _LOADED:
-        import torch
         from transformers import CLIPModel, CLIPTokenizer
 
         folder = _folder(name) / "clip"
-        clip = CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+        clip = CLIPModel.from_pretrained(folder, local_files_only=True).float().eval()
         _LOADED[name] = clip, CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     return _LOADED[name]
 
