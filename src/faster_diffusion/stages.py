@@ -32,6 +32,7 @@ LAYOUTS = {
         residuals=("down_block_additional_residuals", "mid_block_additional_residual"),
         encoder_inputs=("down_intrablock_additional_residuals",),
     ),
+    "UNet2DModel": Layout(encoder=("conv_in", "down_blocks", "mid_block"), decoder=("up_blocks",)),
 }
 
 

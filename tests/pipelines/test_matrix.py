@@ -1,0 +1,95 @@
+"""What every pipeline of the table must show."""
+
+import pytest
+import torch
+
+import faster_diffusion as fd
+from faster_diffusion.stages import is_encoder_stage, layout_of
+from tests.pipelines.rows import ROWS
+
+KEYS = [0, 3, 4]
+CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
+def row(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def pipe(row):
+    return row.pipe()
+
+
+@pytest.fixture(scope="module")
+def untouched(row, pipe):
+    return row.sample(pipe)
+
+
+def test_with_every_step_key_the_result_is_bit_exactly_the_untouched_one(row, pipe, untouched):
+    with fd.enable(pipe, key_steps="all"):
+        assert torch.equal(row.sample(pipe), untouched)
+
+
+def test_parallel_equals_sequential_and_a_second_call_the_first(row, pipe, untouched):
+    made = {}
+    for parallel in (True, False, 2):
+        with fd.enable(pipe, key_steps=KEYS, parallel=parallel):
+            made[parallel] = row.sample(pipe)
+            assert torch.equal(row.sample(pipe), made[parallel])
+        torch.testing.assert_close(made[parallel], made[True], **CLOSE)
+    assert (made[True] - untouched).abs().max() > 1e-3
+    assert torch.equal(row.sample(pipe), untouched)
+
+
+def test_key_steps_and_reused_steps_are_those_of_the_plan(row, pipe):
+    with fd.enable(pipe, key_steps=KEYS) as handle:
+        row.sample(pipe)
+    keys = sorted({row.first} | {key for key in KEYS if row.first <= key < row.last})
+    assert handle.summary().key_steps == tuple(keys)
+    assert (handle.summary().computed, handle.summary().reused) == (len(keys), row.last - row.first - len(keys))
+
+
+def test_a_batch_of_two_in_parallel_equals_sequential(row, pipe):
+    made = []
+    for parallel in (True, False):
+        with fd.enable(pipe, key_steps=KEYS, parallel=parallel):
+            made.append(row.sample(pipe, 2))
+    torch.testing.assert_close(*made, **CLOSE)
+
+
+def test_the_encoder_runs_at_key_steps_and_the_decoder_once_a_group(row, pipe):
+    calls = {"encoder": 0, "decoder": 0}
+    layout = layout_of(pipe.unet)
+    first = pipe.unet.get_submodule(layout.encoder[0])
+    last = getattr(pipe.unet, layout.decoder[-1])[-1]
+    assert is_encoder_stage(layout, layout.encoder[0])
+    hooks = [
+        first.register_forward_pre_hook(lambda *_: calls.update(encoder=calls["encoder"] + 1)),
+        last.register_forward_pre_hook(lambda *_: calls.update(decoder=calls["decoder"] + 1)),
+    ]
+    with fd.enable(pipe, key_steps=KEYS) as handle:
+        row.sample(pipe)
+    for hook in hooks:
+        hook.remove()
+    keys = len(handle.summary().key_steps)
+    assert calls == {"encoder": keys, "decoder": keys}
+
+
+def test_after_an_exception_in_the_middle_the_next_call_is_clean(row, pipe, monkeypatch):
+    with fd.enable(pipe, key_steps=KEYS):
+        expected = row.sample(pipe)
+        step = pipe.scheduler.step
+        with monkeypatch.context() as patch:
+            seen = []
+
+            def failing(*args, **kwargs):
+                seen.append(1)
+                if len(seen) == 3:
+                    raise KeyboardInterrupt
+                return step(*args, **kwargs)
+
+            patch.setattr(pipe.scheduler, "step", failing)
+            with pytest.raises(KeyboardInterrupt):
+                row.sample(pipe)
+        assert torch.equal(row.sample(pipe), expected)
