@@ -23,6 +23,7 @@ from benchmarks.machine import machine
 from faster_diffusion import demo
 from faster_diffusion.benchmark import UNetTimer
 from faster_diffusion.cli import images, sampling, schedulers
+from faster_diffusion.cli.errors import show_our_warnings_only
 from faster_diffusion.demo import scenes
 from faster_diffusion.demo.recognise import obeys
 
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     options = parser.parse_args()
+    show_our_warnings_only()
     report = measure(options.prompts, options.batch_size)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "fidelity.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -26,6 +26,7 @@ from benchmarks import sd15
 from benchmarks.machine import MALLOC, machine
 from faster_diffusion import demo
 from faster_diffusion.benchmark import Timings, interleave
+from faster_diffusion.cli.errors import show_our_warnings_only
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
     parser.add_argument("--memory-of", choices=ARMS, help=argparse.SUPPRESS)  # how the script calls itself
     options = parser.parse_args()
+    show_our_warnings_only()
     unknown = set(options.cases) - set(CASES)
     if unknown:
         parser.error(f"unknown case {', '.join(unknown)}; known: {', '.join(CASES)}")
