@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .partial import tile
+from .partial import repeat
 from .stages import Layout
 from .trees import map_tensors
 
@@ -24,7 +24,9 @@ class NetworkCall:
         self.values: dict[str, Any] = {**dict(zip(self._positional, args, strict=True)), **kwargs}
         _move_adapter_features(self.values)
         self.timestep: torch.Tensor | float | int = self.values["timestep"]
-        self.batch: int = self.values["sample"].shape[0]
+        shape = self.values["sample"].shape
+        self.batch: int = shape[0]
+        self._rows = {self.batch, self.batch * (shape[layout.frames] if layout.frames is not None else 1)}
         self._layout = layout
 
     @property
@@ -51,7 +53,9 @@ class NetworkCall:
             encode: whether the encoder runs.
         """
         untiled = {**residuals, **{n: self.values[n] for n in self._layout.encoder_inputs if n in self.values}}
-        values = map_tensors(lambda x: tile(x, self.batch, steps), {**self.values, **dict.fromkeys(untiled)})
+        values = {**self.values, **dict.fromkeys(untiled)}
+        if steps > 1:
+            values = map_tensors(lambda x: repeat(x, steps) if x.ndim and x.shape[0] in self._rows else x, values)
         for name, value in untiled.items():
             used = encode or name in residuals
             values[name] = map_tensors(lambda x: x, value) if used else None  # a list of its own: forward empties it

@@ -20,6 +20,12 @@ from .stages import Layout
 from .trees import map_tensors
 
 Features = dict[str, Any]  # stage name -> output
+Argument = tuple[int, str] | tuple[str]  # of a stage: its position, where it has one, and its name
+
+HIDDEN: Argument = (0, "hidden_states")  # what one stage hands to the next
+SKIPS: Argument = (1, "res_hidden_states_tuple")  # what encoder blocks hand to decoder blocks
+ADAPTED: Argument = ("additional_residuals",)  # features of a T2I-Adapter
+
 StageCall = Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], Any]
 
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
@@ -45,22 +51,22 @@ def run_partially(
         The network's output for ``steps * batch`` samples, and the encoder's features (each for ``batch`` samples).
     """
     features: Features = {} if kept is None else kept
-    last = _stage_names(network, layout.encoder)[-1]
-
-    def narrow(x: torch.Tensor) -> torch.Tensor:
-        return x[:batch] if steps > 1 and x.ndim and x.shape[0] == steps * batch else x
-
-    def widen(x: torch.Tensor) -> torch.Tensor:
-        return tile(x, batch, steps)
+    encoder, decoder = _stage_names(network, layout.encoder), _stage_names(network, layout.decoder)
 
     def encode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kept is None:
-            features[name] = stage(*map_tensors(narrow, args), **map_tensors(narrow, kwargs))
-        return _own_copy(features[name]) if name == last else features[name]
+            if steps > 1:
+                narrow_already = () if name == encoder[0] else (HIDDEN, ADAPTED)
+                args, kwargs = _map_arguments(_first_of(steps, batch), args, kwargs, but=narrow_already)
+            features[name] = stage(*args, **kwargs)
+        return _own_copy(features[name]) if name == encoder[-1] else features[name]
 
     def decode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # Skip features stay narrow until the block that reads them, so only one block's are tiled at a time.
-        return stage(*map_tensors(widen, args), **map_tensors(widen, kwargs))
+        if steps > 1:
+            # Skip features stay narrow until the block that reads them, so only one block's are tiled at a time.
+            narrow = (HIDDEN, SKIPS) if name == decoder[0] else (SKIPS,)
+            args, kwargs = _map_arguments(lambda x: repeat(x, steps), args, kwargs, only=narrow)
+        return stage(*args, **kwargs)
 
     calls: dict[str, StageCall] = {**dict.fromkeys(layout.encoder, encode), **dict.fromkeys(layout.decoder, decode)}
     with _stand_ins(network, calls):
@@ -69,11 +75,36 @@ def run_partially(
     return output, features
 
 
-def tile(x: torch.Tensor, batch: int, steps: int) -> torch.Tensor:
-    """Repeats a tensor of ``batch`` rows ``steps`` times; others, and tensors tiled already, stay as they are."""
-    if steps == 1 or not x.ndim or x.shape[0] != batch:
-        return x
-    return x.repeat(steps, *[1] * (x.ndim - 1))
+def repeat(x: torch.Tensor, times: int) -> torch.Tensor:
+    """The rows of a tensor, ``times`` times over."""
+    return x.repeat(times, *[1] * (x.ndim - 1))
+
+
+def _first_of(steps: int, batch: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The part of the first step in a tensor tiled over steps. Rows may be samples, or all frames of all samples."""
+
+    def narrow(x: torch.Tensor) -> torch.Tensor:
+        tiled = x.ndim and x.shape[0] % (steps * batch) == 0
+        return x[: x.shape[0] // steps] if tiled else x
+
+    return narrow
+
+
+def _map_arguments(
+    function: Callable[[torch.Tensor], torch.Tensor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    only: tuple[Argument, ...] | None = None,
+    but: tuple[Argument, ...] = (),
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Applies ``function`` to the tensors in all arguments of a stage, in ``only`` these, or in all ``but`` these."""
+
+    def mapped(argument: int | str, value: Any) -> Any:
+        chosen = only is None or any(argument in names for names in only)
+        return map_tensors(function, value) if chosen and not any(argument in names for names in but) else value
+
+    return tuple(mapped(i, v) for i, v in enumerate(args)), {name: mapped(name, v) for name, v in kwargs.items()}
 
 
 def _own_copy(output: Any) -> Any:

@@ -23,6 +23,7 @@ class Layout:
     decoder: tuple[str, ...]
     residuals: tuple[str, ...] = ()  # arguments added to the encoder's output (ControlNet): kept with it
     encoder_inputs: tuple[str, ...] = ()  # arguments that encoder stages take in (T2I-Adapter): not read later
+    frames: int | None = None  # dimension of the sample that counts the frames of a video
 
 
 LAYOUTS = {
@@ -33,6 +34,23 @@ LAYOUTS = {
         encoder_inputs=("down_intrablock_additional_residuals",),
     ),
     "UNet2DModel": Layout(encoder=("conv_in", "down_blocks", "mid_block"), decoder=("up_blocks",)),
+    "UNet3DConditionModel": Layout(
+        encoder=("conv_in", "transformer_in", "down_blocks", "mid_block"),
+        decoder=("up_blocks",),
+        residuals=("down_block_additional_residuals", "mid_block_additional_residual"),
+        frames=2,
+    ),
+    "UNetMotionModel": Layout(
+        encoder=("conv_in", "down_blocks", "mid_block"),
+        decoder=("up_blocks",),
+        residuals=("down_block_additional_residuals", "mid_block_additional_residual"),
+        frames=2,
+    ),
+    "UNetSpatioTemporalConditionModel": Layout(
+        encoder=("conv_in", "down_blocks", "mid_block"),
+        decoder=("up_blocks",),
+        frames=1,
+    ),
 }
 
 
