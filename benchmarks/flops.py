@@ -48,7 +48,7 @@ def main() -> None:
 def measure(config: dict[str, Any], side: int) -> dict[str, Any]:
     """One step with guidance, latents of `side` x `side`, and what every plan makes of a run."""
     network: Any = twin(UNet2DConditionModel, config)
-    stages = stage_flops(network, (), unet_inputs(network.config, 2, side, side))
+    stages = stage_flops(network, (), unet_inputs(network, 2, side, side))
     layout = LAYOUTS["UNet2DConditionModel"]
     step = sum(stages.values())
     encoder = sum(count for stage, count in stages.items() if is_encoder_stage(layout, stage))

@@ -4,7 +4,13 @@ from collections import defaultdict
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import (
+    UNet2DConditionModel,
+    UNet2DModel,
+    UNet3DConditionModel,
+    UNetMotionModel,
+    UNetSpatioTemporalConditionModel,
+)
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.flops import SDXL
 from benchmarks.sd15 import UNET as SD15
 from faster_diffusion.flops import stage_flops, twin, unet_inputs
+from faster_diffusion.stages import LAYOUTS, is_encoder_stage, layout_of
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def test_counts_what_a_real_forward_computes(tiny):
 
 
 def test_stages_stand_in_the_order_they_run(tiny):
-    flops = stage_flops(tiny, (), unet_inputs(tiny.config, 1, 8, 8))
+    flops = stage_flops(tiny, (), unet_inputs(tiny, 1, 8, 8))
     assert list(flops) == [
         "conv_in", "down_blocks.0", "down_blocks.1", "mid_block", "up_blocks.0", "up_blocks.1", "other",
     ]  # fmt: skip
@@ -59,7 +66,7 @@ def test_stages_stand_in_the_order_they_run(tiny):
 
 def test_stable_diffusion_15_costs_what_is_published():
     unet = twin(UNet2DConditionModel, SD15)
-    flops = stage_flops(unet, (), unet_inputs(unet.config, 2, 64, 64))
+    flops = stage_flops(unet, (), unet_inputs(unet, 2, 64, 64))
     assert sum(flops.values()) == pytest.approx(1607e9, rel=1e-3)  # one step with guidance, 803 GMAC
     by_kind = shares(flops)
     assert by_kind["down_blocks"] == pytest.approx(31.0, abs=0.1)
@@ -69,7 +76,7 @@ def test_stable_diffusion_15_costs_what_is_published():
 
 def test_sdxl_shares_are_the_published_ones():
     unet = twin(UNet2DConditionModel, SDXL)
-    by_kind = shares(stage_flops(unet, (), unet_inputs(unet.config, 2, 128, 128)))
+    by_kind = shares(stage_flops(unet, (), unet_inputs(unet, 2, 128, 128)))
     assert by_kind["down_blocks"] == pytest.approx(31.6, abs=0.1)
     assert by_kind["mid_block"] == pytest.approx(11.8, abs=0.1)
     assert by_kind["up_blocks"] == pytest.approx(56.6, abs=0.1)
@@ -86,13 +93,13 @@ def test_dtype_does_not_matter(tiny, dtype):
 def test_the_model_is_not_run(tiny):
     calls = []
     tiny.register_forward_pre_hook(lambda *_: calls.append(1))
-    stage_flops(tiny, (), unet_inputs(tiny.config, 1, 8, 8))
+    stage_flops(tiny, (), unet_inputs(tiny, 1, 8, 8))
     assert not calls
     assert all(parameter.device.type == "cpu" for parameter in tiny.parameters())
 
 
 def test_a_compiled_model_is_counted_as_itself(tiny):
-    inputs = unet_inputs(tiny.config, 1, 8, 8)
+    inputs = unet_inputs(tiny, 1, 8, 8)
     assert stage_flops(torch.compile(tiny), (), inputs) == stage_flops(tiny, (), inputs)
 
 
@@ -103,7 +110,30 @@ def test_a_model_without_config_is_refused():
 
 def test_inputs_follow_the_config():
     labelled = twin(UNet2DConditionModel, {"num_class_embeds": 1000, "in_channels": 7, "cross_attention_dim": 1024})
-    inputs = unet_inputs(labelled.config, 2, 32, 48)
+    inputs = unet_inputs(labelled, 2, 32, 48)
     assert inputs["sample"].shape == (2, 7, 32, 48)
     assert inputs["class_labels"].shape == (2,)
     assert sum(stage_flops(labelled, (), inputs).values()) > 0
+
+
+VIDEO = {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 1}
+
+
+@pytest.mark.parametrize(
+    ("cls", "config", "shape"),
+    [
+        (UNet2DModel, {"sample_size": 16, "block_out_channels": (32, 32, 64, 64)}, (2, 3, 16, 16)),
+        (UNet3DConditionModel, {**VIDEO, "attention_head_dim": 16}, (2, 4, 5, 16, 16)),
+        (UNetMotionModel, {**VIDEO, "motion_max_seq_length": 32}, (2, 4, 5, 16, 16)),
+        (UNetSpatioTemporalConditionModel, {**VIDEO, "num_attention_heads": (2, 2, 4, 4)}, (2, 5, 8, 16, 16)),
+    ],
+)
+def test_every_known_network_is_counted(cls, config, shape):
+    assert cls.__name__ in LAYOUTS
+    network = twin(cls, config)
+    inputs = unet_inputs(network, 2, 16, 16, frames=5)
+    assert inputs["sample"].shape == shape
+    flops = stage_flops(network, (), inputs)
+    encoder = sum(count for stage, count in flops.items() if is_encoder_stage(layout_of(network), stage))
+    assert 0 < encoder < sum(flops.values())
+    assert all(count > 0 for count in flops.values())

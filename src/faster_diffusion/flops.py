@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .stages import unwrap
+from .stages import layout_of, unwrap
 from .trees import map_tensors
 
 TEXT_TOKENS = 77  # what CLIP's text encoder gives for any prompt
@@ -48,24 +48,30 @@ def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn
         raise TypeError(f"FLOPs are counted for diffusers models, which have a config; {cls.__name__} has none.")
     with torch.device("meta"):
         copy: nn.Module = cls.from_config(config)
-    return copy.float().eval()
+    return copy.float().eval().to("meta")  # some parameters are made from lists, on the CPU in spite of the context
 
 
-def unet_inputs(config: Mapping[str, Any], batch: int, height: int, width: int) -> dict[str, Any]:
-    """Meta tensors that a `UNet2DConditionModel` with `config` accepts as keyword arguments.
+def unet_inputs(network: nn.Module, batch: int, height: int, width: int, frames: int = 16) -> dict[str, Any]:
+    """Meta tensors that a UNet of `stages.LAYOUTS` accepts as keyword arguments.
 
-    The latents are (batch, C, height, width); the text is (batch, 77, D), and size and pooled text (SDXL) or class
-    labels are there where the config asks for them.
+    Images are (batch, C, height, width) in latent pixels; videos have a dimension of `frames` besides. The prompt is
+    (batch, 77, D). Sizes and pooled prompt (SDXL), class labels and video settings are there where the config asks.
     """
+    config: Any = network.config
     meta = torch.device("meta")
-    text_width = config.get("encoder_hid_dim") or config["cross_attention_dim"]
-    if not isinstance(text_width, int):
-        text_width = text_width[0]
+    shape = [batch, config["in_channels"], height, width]
+    dimension = layout_of(network).frames
+    if dimension is not None:
+        shape.insert(dimension, frames)
     inputs: dict[str, Any] = {
-        "sample": torch.empty(batch, config["in_channels"], height, width, device=meta),
+        "sample": torch.empty(shape, device=meta),
         "timestep": torch.empty(batch, dtype=torch.int64, device=meta),
-        "encoder_hidden_states": torch.empty(batch, TEXT_TOKENS, text_width, device=meta),
     }
+    text_width = config.get("encoder_hid_dim") or config.get("cross_attention_dim")
+    if text_width:
+        text_width = text_width if isinstance(text_width, int) else text_width[0]
+        prompts = batch * frames if "motion_max_seq_length" in config else batch  # AnimateDiff repeats them itself
+        inputs["encoder_hidden_states"] = torch.empty(prompts, TEXT_TOKENS, text_width, device=meta)
     if config.get("addition_embed_type") == "text_time":
         sizes = 6  # original, crop and target: a height and a width each
         pooled = config["projection_class_embeddings_input_dim"] - sizes * config["addition_time_embed_dim"]
@@ -73,9 +79,12 @@ def unet_inputs(config: Mapping[str, Any], batch: int, height: int, width: int) 
             "text_embeds": torch.empty(batch, pooled, device=meta),
             "time_ids": torch.empty(batch, sizes, device=meta),
         }
+    elif "addition_time_embed_dim" in config and "addition_embed_type" not in config:  # Stable Video Diffusion
+        settings = config["projection_class_embeddings_input_dim"] // config["addition_time_embed_dim"]
+        inputs["added_time_ids"] = torch.empty(batch, settings, device=meta)
     if config.get("class_embed_type") == "projection":
-        width_in = config["projection_class_embeddings_input_dim"]
-        inputs["class_labels"] = torch.empty(batch, width_in, device=meta)
+        labels = config["projection_class_embeddings_input_dim"]
+        inputs["class_labels"] = torch.empty(batch, labels, device=meta)
     elif config.get("num_class_embeds") or config.get("class_embed_type") == "timestep":
         inputs["class_labels"] = torch.empty(batch, dtype=torch.int64, device=meta)
     return inputs

@@ -61,7 +61,9 @@ def info(
     factor = _pixels_per_latent(model)
     height, width = (_latent(size, factor, config) for size in (height, width))
     network: Any = twin(cls, config)
-    flops = stage_flops(network, (), unet_inputs(network.config, GUIDED, height, width))
+    rows = GUIDED if config.get("cross_attention_dim") else 1
+    inputs = unet_inputs(network, rows, height, width)
+    flops = stage_flops(network, (), inputs)
     layout, total = layout_of(network), sum(flops.values())
     stages = [
         Stage(name, "encoder" if is_encoder_stage(layout, name) else "decoder", count, count / total)
@@ -72,7 +74,7 @@ def info(
         "model": model,
         "network": type(network).__name__,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "latents": [GUIDED, network.config["in_channels"], height, width],
+        "latents": list(inputs["sample"].shape),
         "pixels": [height * factor, width * factor],
     }
     if as_json:
@@ -92,9 +94,10 @@ def _plan(acceleration: options.Acceleration, steps: int, stages: list[Stage]) -
 
 def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
     console = Console()
+    guidance = "with" if facts["latents"][0] == GUIDED else "without"
     console.print(
         f"{facts['model']}: {facts['network']}, {facts['parameters'] / 1e6:.1f} M parameters; latents "
-        f"{'x'.join(map(str, facts['latents']))} ({'x'.join(map(str, facts['pixels']))} pixels, with guidance)",
+        f"{'x'.join(map(str, facts['latents']))} ({'x'.join(map(str, facts['pixels']))} pixels, {guidance} guidance)",
         highlight=False,
         soft_wrap=True,
     )
