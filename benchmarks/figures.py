@@ -2,13 +2,14 @@
 
     python -m benchmarks.figures
 
-A page asks for a table by a pair of comments, `<!-- table speed-sd15-cpu -->` and `<!-- end -->`; what stands between
-them is made from benchmarks/results/speed-sd15-cpu.json. `fidelity:ddim 50|dpm++ 20` is these rows of fidelity.json.
+A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity, or
+speed for all cases that were measured; what stands between the comments is made from benchmarks/results.
 """
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from benchmarks import fidelity, flops, speed
 
@@ -28,13 +29,26 @@ def filled(text: str) -> str:
     return _TABLE.sub(lambda match: f"<!-- table {match['name']} -->\n\n{table(match['name'])}\n\n<!-- end -->", text)
 
 
-def table(spec: str) -> str:
-    """The table that a page asks for, as Markdown."""
-    name, _, rows = spec.partition(":")
-    report = json.loads((RESULTS / f"{name}.json").read_text())
-    if name == "fidelity":
-        return fidelity.table(report, rows.split("|") if rows else None)
-    return flops.table(report) if name == "flops" else speed.table(report)
+def table(name: str) -> str:
+    """The tables that a page asks for, as Markdown; empty if nothing was measured."""
+    make = {"flops": flops.table, "fidelity": _fidelity, "speed": _speed}[name]
+    return "\n\n".join(make(json.loads(path.read_text())) for path in sorted(RESULTS.glob(f"{name}*.json")))
+
+
+def _fidelity(report: dict[str, Any]) -> str:
+    return f"{report['prompts']} prompts, guidance {report['guidance']}; {_machine(report)}\n\n{fidelity.table(report)}"
+
+
+def _speed(report: dict[str, Any]) -> str:
+    case = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in report["case"].items() if value)
+    rounds = len(report["arms"]["untouched"]["call"])
+    return f"### {report['name']}\n\n{case}; {rounds} rounds; {_machine(report)}\n\n{speed.table(report)}"
+
+
+def _machine(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    hardware = machine["gpu"] or f"{machine['processor']}, {machine['torch_threads']} threads"
+    return f"{hardware}; torch {machine['torch']}, diffusers {machine['diffusers']}."
 
 
 if __name__ == "__main__":
