@@ -45,6 +45,76 @@ def test_controlled_sampling_in_parallel_equals_sequential_and_reuses(pipe):
         torch.testing.assert_close(image, made[0], rtol=0, atol=1e-4)
 
 
+def calls_of(control, monkeypatch):
+    calls, forward = [], control.forward
+
+    def counting(*args, **kwargs):
+        calls.append(1)
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(control, "forward", counting)
+    return calls
+
+
+@MODES
+def test_the_control_network_runs_at_key_steps_only(pipe, parallel, monkeypatch):
+    calls = calls_of(pipe.controlnet, monkeypatch)
+    with fd.enable(pipe, key_steps=[0, 3], parallel=parallel) as handle:
+        first = sample(pipe)
+        assert len(calls) == 2
+        summary = handle.summary()
+        assert (summary.control_computed, summary.control_reused) == (2, 8)
+        assert "Control network ran in 2 of 10 calls." in str(summary)
+        assert torch.equal(sample(pipe), first)
+
+
+@MODES
+def test_where_control_ends_a_key_step_begins(pipe, parallel):
+    with fd.enable(pipe, key_steps=[0, 3], parallel=parallel) as handle:
+        ends = sample(pipe, control_guidance_end=0.6)
+        assert handle.summary().key_steps == (0, 3, 6)
+        assert (handle.summary().control_computed, handle.summary().control_reused) == (3, 7)
+        whole = sample(pipe)
+    assert (ends - whole).abs().max() > 0.01
+
+
+@MODES
+def test_a_changed_prompt_runs_the_control_network_anew(pipe, parallel):
+    other = torch.cat(list(toys.prompt(seed=9).values()))
+
+    def change(pipe, step, t, tensors):
+        return {"prompt_embeds": other} if step == 5 else {}
+
+    with fd.enable(pipe, key_steps=[0, 3], parallel=parallel) as handle:
+        sample(pipe, callback_on_step_end=change, callback_on_step_end_tensor_inputs=["prompt_embeds"])
+    assert handle.summary().key_steps == (0, 3, 6)
+    assert handle.summary().control_computed == 3
+
+
+def test_guess_mode_in_parallel_equals_sequential(pipe):
+    made = []
+    for parallel in (True, False):
+        with fd.enable(pipe, key_steps=[0, 3], parallel=parallel) as handle:
+            made.append(sample(pipe, guess_mode=True))
+        assert handle.summary().control_computed == 2
+    torch.testing.assert_close(*made, rtol=0, atol=1e-4)
+
+
+def test_several_control_networks_at_once(pipe):
+    both = StableDiffusionControlNetPipeline(
+        **{**pipe.components, "controlnet": [pipe.controlnet, pipe.controlnet]}, requires_safety_checker=False
+    )
+    both.set_progress_bar_config(disable=True)
+    edges = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(8))
+    call = {"image": [edges, 1 - edges], "controlnet_conditioning_scale": [0.5, 0.7]}
+    made = []
+    for parallel in (True, False):
+        with fd.enable(both, key_steps=[0, 3], parallel=parallel) as handle:
+            made.append(toys.sample(both, **call))
+        assert (handle.summary().control_computed, handle.summary().control_reused) == (2, 8)
+    torch.testing.assert_close(*made, rtol=0, atol=1e-4)
+
+
 def features(unet):
     """Constant features as a T2I-Adapter gives them, one a level."""
     generator = torch.Generator().manual_seed(9)

@@ -12,11 +12,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
-from .engine import Run
+from torch import nn
 
-current_run: ContextVar[Run | None] = ContextVar("faster_diffusion_run", default=None)
+
+class Taker(Protocol):
+    """Takes the calls of one network in a run."""
+
+    @property
+    def root(self) -> nn.Module:
+        """The network."""
+
+    @property
+    def owner(self) -> object:
+        """Who started the run."""
+
+    def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers ``root(*args, **kwargs)``, which is ``network(*args, **kwargs)`` without the engine."""
+
+
+takers: ContextVar[tuple[Taker, ...]] = ContextVar("faster_diffusion_takers", default=())
 
 
 class CallPatch:
@@ -53,10 +69,10 @@ class CallPatch:
 
 def _hand_over(original: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        run = current_run.get()
-        if run is None or run.root is not self:
-            return original(self, *args, **kwargs)
-        return run.predict(functools.partial(original, self), args, kwargs)
+        for taker in takers.get():
+            if taker.root is self:
+                return taker.predict(functools.partial(original, self), args, kwargs)
+        return original(self, *args, **kwargs)
 
     return __call__
 
@@ -65,13 +81,15 @@ _network_calls = CallPatch(_hand_over)
 
 
 @contextmanager
-def running(run: Run) -> Iterator[None]:
-    """Within it, this thread's calls of ``run.root`` are answered by ``run``; other networks are themselves."""
-    cls = type(run.root)
-    _network_calls.acquire(cls)
-    token = current_run.set(run)
+def running(*run: Taker) -> Iterator[None]:
+    """Within it, these answer this thread's calls of their networks; other networks are themselves."""
+    classes = [type(taker.root) for taker in run]
+    for cls in classes:
+        _network_calls.acquire(cls)
+    token = takers.set(run)
     try:
         yield
     finally:
-        current_run.reset(token)
-        _network_calls.release(cls)
+        takers.reset(token)
+        for cls in classes:
+            _network_calls.release(cls)

@@ -13,8 +13,9 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from .active import CallPatch, current_run, running
+from .active import CallPatch, Taker, running, takers
 from .config import PriorNoise, PropagationConfig
+from .control import Control
 from .engine import Counts, Run
 from .noise import injected
 from .stages import LAYOUTS, layout_of
@@ -108,21 +109,26 @@ class Handle:
         if isinstance(scheduler, torch.Tensor):
             if self.config.prior_noise is not None:
                 logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
-            started = self._run(network, lambda: scheduler, None)
+            started = self._run(network, None, lambda: scheduler, None)
         else:
-            started = self._run(network, lambda: scheduler.timesteps, scheduler)
+            started = self._run(network, None, lambda: scheduler.timesteps, scheduler)
         with started:
             yield
 
     @contextmanager
-    def _run(self, network: nn.Module, timesteps: Callable[[], torch.Tensor], scheduler: Any) -> Iterator[None]:
+    def _run(
+        self, network: nn.Module, control: Any, timesteps: Callable[[], torch.Tensor], scheduler: Any
+    ) -> Iterator[None]:
         run = Run(network, self.config, timesteps, owner=self, warned=self._warned)
+        runs: list[Taker] = [run]
+        if isinstance(control, nn.Module):
+            runs.append(Control(control, run))
         self._counts = run.counts
         with ExitStack() as stack:
             noise = self.config.prior_noise
             if isinstance(noise, PriorNoise) and scheduler is not None:
                 stack.enter_context(injected(scheduler, noise, run))
-            stack.enter_context(running(run))
+            stack.enter_context(running(*runs))
             yield
         run.report()
 
@@ -157,10 +163,10 @@ def _network_of(target: Target) -> nn.Module:
 def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         handle = _handle_of(self)
-        outer = current_run.get()
-        if handle is None or (outer is not None and outer.owner is handle):  # the latter: a subclass calling its parent
+        if handle is None or any(taker.owner is handle for taker in takers.get()):  # the latter: a subclass's super()
             return original(self, *args, **kwargs)
-        with handle._run(_network_of(self), lambda: self.scheduler.timesteps, self.scheduler):
+        control = getattr(self, "controlnet", None)
+        with handle._run(_network_of(self), control, lambda: self.scheduler.timesteps, self.scheduler):
             return original(self, *args, **kwargs)
 
     return __call__

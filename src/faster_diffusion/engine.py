@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from .call import NetworkCall, rebuild_like
 from .conditions import Conditions
 from .config import PropagationConfig
 from .partial import Features, run_partially
+from .plan import Lanes, Plan
 from .schedule import KeySteps
 from .stages import layout_of, unwrap
 from .trajectory import Trajectory
@@ -30,6 +30,8 @@ class Counts:
     steps: int = 0  # of the scheduler's trajectory
     computed: int = 0  # network calls in which encoder and decoder ran
     reused: int = 0  # network calls answered by the decoder alone, on kept features
+    control_computed: int = 0  # calls of a control network
+    control_reused: int = 0  # calls of a control network answered by the residuals of a key step
     batches: int = 0  # times the decoder ran; fewer than the calls when steps are decoded together
     key_orders: list[int] = field(default_factory=list)  # one entry a computed call
     cache_bytes: int = 0  # peak of kept features and of predictions that wait for their step
@@ -40,6 +42,7 @@ class Counts:
 class Memory:
     """What is kept of a key step for the steps key < order < until, for one of the network calls of a step."""
 
+    trajectory: Trajectory
     key: int
     until: int
     conditions: Conditions
@@ -76,79 +79,75 @@ class Run:
     ) -> None:
         self.root = root
         self.owner = owner
+        self.network = unwrap(root)
         self.counts = Counts()
-        self._network = unwrap(root)
+        self.plan = Plan(KeySteps.parse(config.key_steps), timesteps)
+        self.residuals_new_at = -1  # the order for which a control network has run
+        self.residuals_kept_at = -1  # the order for which it has not
         self._layout = layout_of(root)
-        self._key_steps = KeySteps.parse(config.key_steps)
         self._limit = config.group_limit
-        self._timesteps = timesteps
-        self._trajectory: Trajectory | None = None
-        self._keys: tuple[int, ...] = ()
-        self._order, self._calls_at_order = -1, 0
-        self._memories: list[Memory | None] = []
+        self._lanes: Lanes[Memory] = Lanes()
         self._warned = set() if warned is None else warned
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
-        call = NetworkCall(self._network, self._layout, args, kwargs)
+        call = NetworkCall(self.network, self._layout, args, kwargs)
         self.counts.call = self.counts.call or map_tensors(lambda x: torch.empty_like(x, device="meta"), (args, kwargs))
-        order = self._locate(call)
+        order = self.locate(call)
         if order is None:
             self.counts.computed += 1
             self.counts.batches += 1
             return network(*args, **kwargs)
 
-        lane = self._next_lane(order)
-        memory = self._memories[lane]
+        lane = self._lanes.turn(order)
+        memory = self._lanes.slots[lane]
         if memory is None or not self._serves(memory, order, call):
-            self._memories[lane] = memory = None  # freed before more is allocated
+            self._lanes.slots[lane] = memory = None  # freed before more is allocated
             return self._key_step(lane, order, call, lambda: network(*args, **kwargs))
         if order not in memory.predictions:
             self._decode(memory, order, call)
         self.counts.reused += 1
         return memory.answer(order)
 
-    @property
-    def trajectory(self) -> Trajectory:
-        """The steps of the scheduler as it stands now; key steps follow when it is set anew."""
-        timesteps = torch.as_tensor(self._timesteps())
-        if self._trajectory is None or not self._trajectory.is_of(timesteps):
-            self._trajectory = Trajectory(timesteps)
-            self._keys = self._key_steps.orders(len(timesteps))
-            self._memories = []
-            self.counts.steps = len(timesteps)
-        return self._trajectory
-
-    @property
-    def propagates(self) -> bool:
-        """Whether any step is not key."""
-        return len(self.trajectory) > len(self._keys)
+    def reuses(self, order: int) -> bool:
+        """Whether a step is to be answered on kept features, as far as can be known before its network calls."""
+        return all(memory is not None and self._covers(memory, order) for memory in self._lanes.slots)
 
     def report(self) -> None:
         """Says at the end of a run if nothing came of it."""
         if not self.counts.computed:
             logger.warning("Nothing was accelerated: the network was not called as %s.", type(self.root).__name__)
-        elif self.propagates and self.counts.computed > 1 and not self.counts.reused:
+        elif self.plan.propagates and self.counts.computed > 1 and not self.counts.reused:
             logger.warning("Nothing was accelerated: every step was computed, since the conditioning changes with it.")
 
     def _key_step(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> Any:
         self.counts.computed += 1
         self.counts.key_orders.append(order)
-        until = self._next_key(order)
+        until = self.plan.next_key(order)
         if until == order + 1:  # nothing will be reused: the user's own call, compiled if they compiled it
             self.counts.batches += 1
             return in_full()
         self._check_compiled()
-        memory = Memory(order, until, Conditions(call.conditions, self._network), call.residuals)
-        self._memories[lane] = memory
+        if self.residuals_kept_at == order:
+            self.warn("The conditioning changed, but not that of the control network: its residuals are not new.")
+        conditions = Conditions(call.conditions, self.network)
+        memory = Memory(self.plan.trajectory, order, until, conditions, call.residuals)
+        self._lanes.slots[lane] = memory
         self._decode(memory, order, call)
         return memory.answer(order)
 
     def _serves(self, memory: Memory, order: int, call: NetworkCall) -> bool:
         return (
-            memory.key < order < memory.until
+            self._covers(memory, order)
+            and self.residuals_new_at != order
+            and memory.conditions.still_hold(call.conditions, self.network)
+        )
+
+    def _covers(self, memory: Memory, order: int) -> bool:
+        return (
+            memory.trajectory is self.plan.trajectory
+            and memory.key < order < memory.until
             and (order in memory.predictions or memory.features is not None)
-            and memory.conditions.still_hold(call.conditions, self._network)
         )
 
     def _decode(self, memory: Memory, order: int, call: NetworkCall) -> None:
@@ -157,7 +156,7 @@ class Run:
         self.counts.batches += 1
         memory.rebuild = rebuild_like(output)
         memory.predictions.update(zip(range(order, order + steps), output[0].chunk(steps), strict=True))
-        peak = sum(kept.nbytes() for kept in self._memories if kept is not None)
+        peak = sum(kept.nbytes() for kept in self._lanes.slots if kept is not None)
         self.counts.cache_bytes = max(self.counts.cache_bytes, peak)
         if order + steps == memory.until:
             memory.features = None
@@ -176,27 +175,29 @@ class Run:
     def _run(self, memory: Memory, order: int, steps: int, call: NetworkCall) -> Any:
         timesteps = None
         if steps > 1:
-            group = self.trajectory.timesteps[order : order + steps]
+            group = memory.trajectory.timesteps[order : order + steps]
             timesteps = group.to(call.values["sample"].device).repeat_interleave(call.batch)
         args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=memory.features is None)
         output, memory.features = run_partially(
-            self._network, self._layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
+            self.network, self._layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
         )
         return output
 
     def _group_size(self, memory: Memory, order: int) -> int:
         rest = memory.until - order
-        if self._limit != 1 and rest > 1 and mixes_batch(self._network):
+        if self._limit != 1 and rest > 1 and mixes_batch(self.network):
             self.warn("A custom attention processor may mix the samples of a batch: steps are decoded one by one.")
             self._limit = 1
         return min(rest, self._limit or rest)
 
-    def _locate(self, call: NetworkCall) -> int | None:
+    def locate(self, call: NetworkCall) -> int | None:
         """The order of a call; ``None`` if the network has to run as it is."""
         if torch.is_grad_enabled():
             self.warn("Gradients are on, so the network runs in full. Sample under torch.no_grad() to accelerate it.")
             return None
-        order = self.trajectory.order_of(call.timestep)
+        trajectory = self.plan.trajectory
+        self.counts.steps = len(trajectory)
+        order = trajectory.order_of(call.timestep)
         if order is None:
             self.warn(
                 f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value: "
@@ -204,22 +205,8 @@ class Run:
             )
         return order
 
-    def _next_lane(self, order: int) -> int:
-        """Which of the calls of its step this is."""
-        if order != self._order:
-            self._order, self._calls_at_order = order, 0
-        lane = self._calls_at_order
-        self._calls_at_order += 1
-        if lane == len(self._memories):
-            self._memories.append(None)
-        return lane
-
-    def _next_key(self, order: int) -> int:
-        position = bisect_right(self._keys, order)
-        return self._keys[position] if position < len(self._keys) else len(self.trajectory)
-
     def _check_compiled(self) -> None:
-        if self.root is not self._network or self._network._compiled_call_impl is not None:
+        if self.root is not self.network or self.network._compiled_call_impl is not None:
             self.warn(
                 "The network is compiled as a whole; steps that keep or reuse features run it eagerly. "
                 "network.compile_repeated_blocks() keeps the speed of both."

@@ -69,7 +69,7 @@ class _Injection:
         if latent.shape != initial.shape:
             self._run.warn(f"Prior noise is left out: latents changed from {initial.shape} to {latent.shape}.")
             return output
-        factor = self._factor(latent, self._run.trajectory.timesteps[order + 1])
+        factor = self._factor(latent, self._run.plan.trajectory.timesteps[order + 1])
         latent = latent + (self._noise.alpha * initial / factor).to(latent.dtype)
         if isinstance(output, tuple):
             return (latent, *output[1:])
@@ -77,12 +77,12 @@ class _Injection:
         return output
 
     def order_of(self, timestep: Any) -> int | None:
-        return self._run.trajectory.order_of(timestep)
+        return self._run.plan.trajectory.order_of(timestep)
 
     def is_late(self, order: int | None) -> bool:
         """Whether the step belongs to the part of sampling that gets noise: t / num_train_timesteps < start."""
-        timesteps = self._run.trajectory.values
-        if order is None or order >= len(timesteps) or not self._run.propagates:
+        timesteps = self._run.plan.trajectory.values
+        if order is None or order >= len(timesteps) or not self._run.plan.propagates:
             return False
         if "sigma_data" in self._scheduler.config:  # EDM: timesteps are log sigma / 4, so the order has to tell
             return order >= (1 - self._noise.start) * len(timesteps)

@@ -24,6 +24,8 @@ class Summary:
     decoder_batches: int  # times the decoder ran, each for one or more calls
     flops: int  # of the network in this run (2 x multiply-adds)
     flops_untouched: int  # the same without acceleration
+    control_computed: int  # calls of a control network
+    control_reused: int  # calls of a control network answered by what it gave at a key step
     cache_bytes: int  # peak memory of kept features and waiting predictions
     config: PropagationConfig
 
@@ -38,11 +40,14 @@ class Summary:
     def __str__(self) -> str:
         calls = self.computed + self.reused
         noise = self.config.prior_noise if self.reused else None  # where every step is key, none is added
+        controlled = self.control_computed + self.control_reused
+        control = (f"Control network ran in {self.control_computed} of {controlled} calls.",) if controlled else ()
         return "\n".join(
             (
                 f"Encoder ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
                 f"{', '.join(map(str, self.key_steps))} of {self.steps}).",
                 f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
+                *control,
                 f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
                 f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
                 f"Prior noise: {noise or 'none'}.",
@@ -66,6 +71,8 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
         decoder_batches=counts.batches,
         flops=calls * call - counts.reused * encoder,
         flops_untouched=calls * call,
+        control_computed=counts.control_computed,
+        control_reused=counts.control_reused,
         cache_bytes=counts.cache_bytes,
         config=config,
     )

@@ -1,0 +1,63 @@
+"""Which steps of the scheduler are key, as the scheduler stands now."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import torch
+
+from .schedule import KeySteps
+from .trajectory import Trajectory
+
+Slot = TypeVar("Slot")
+
+
+class Plan:
+    """The key steps of a run. Follows the scheduler when that is set anew.
+
+    Args:
+        timesteps: gives the scheduler's timesteps, shape (n,).
+    """
+
+    def __init__(self, key_steps: KeySteps, timesteps: Callable[[], torch.Tensor]) -> None:
+        self._key_steps, self._timesteps = key_steps, timesteps
+        self._trajectory: Trajectory | None = None
+        self._keys: tuple[int, ...] = ()
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The steps of the scheduler; another object whenever they are others."""
+        timesteps = torch.as_tensor(self._timesteps())
+        if self._trajectory is None or not self._trajectory.is_of(timesteps):
+            self._trajectory = Trajectory(timesteps)
+            self._keys = self._key_steps.orders(len(timesteps))
+        return self._trajectory
+
+    @property
+    def propagates(self) -> bool:
+        """Whether any step is not key."""
+        return len(self.trajectory) > len(self._keys)
+
+    def next_key(self, order: int) -> int:
+        """The first key step after ``order``; the number of steps if there is none."""
+        steps = len(self.trajectory)
+        position = bisect_right(self._keys, order)
+        return self._keys[position] if position < len(self._keys) else steps
+
+
+class Lanes(Generic[Slot]):
+    """A slot for each of the calls that a step makes of a network (separate calls for two prompts, say)."""
+
+    def __init__(self) -> None:
+        self.slots: list[Slot | None] = []
+        self._order, self._calls = -1, 0
+
+    def turn(self, order: int) -> int:
+        """Which of the calls of its step the present call is."""
+        self._calls = self._calls + 1 if order == self._order else 0
+        self._order = order
+        if self._calls == len(self.slots):
+            self.slots.append(None)
+        return self._calls
