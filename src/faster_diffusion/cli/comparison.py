@@ -50,7 +50,7 @@ class Comparison:
             f"Accelerated\n{self.accelerated_time.call_seconds:.2f} s",
         )
         columns = [
-            images.Column(pair, f"{request.prompt} (seed {request.seed}, {decibels:.1f} dB)")
+            images.Column(pair, f"{request.prompt}\nseed {request.seed}, {decibels:.1f} dB")
             for *pair, request, decibels in zip(self.original, self.accelerated, self.wanted, self.psnr, strict=True)
         ]
         return images.sheet(rows, columns, title)

@@ -93,4 +93,4 @@ def _enlarged(picture: Image.Image, cell: int) -> Image.Image:
 
 def _wrapped(text: str, width: int, font: Any) -> list[str]:
     characters = max(8, int(width / font.getlength("n")))
-    return wrap(text, characters) or [""]
+    return [part for line in text.splitlines() for part in wrap(line, characters)] or [""]
