@@ -47,8 +47,8 @@ class Case:
 
 
 CASES = {
-    "scenes-cpu": Case("scenes", guidance=4.0),
-    "scenes-cpu-batch4": Case("scenes", batch=4, guidance=4.0),
+    "scenes-cpu": Case("scenes", guidance=demo.GUIDANCE_SCALE),
+    "scenes-cpu-batch4": Case("scenes", batch=4, guidance=demo.GUIDANCE_SCALE),
     # One key step of five leaves the share of FLOPs that nine of fifty do (0.74, 0.73). No guidance, to halve the time.
     "sd15-cpu": Case("sd15", steps=5, key_steps="uniform:5", guidance=1.0),
     **{
