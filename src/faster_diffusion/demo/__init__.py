@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GUIDANCE_SCALE", "available", "clip_score", "load", "prompts"]
 
-GUIDANCE_SCALE = 4.0  # at which the embedded models obey best
+GUIDANCE_SCALE = 2.5  # at which the embedded models obey best
 _MODELS = Path(__file__).parent / "models"
 
 
@@ -24,11 +24,13 @@ def available() -> list[str]:
 
 
 def load(name: str = "scenes", **from_pretrained: Any) -> DiffusionPipeline:
-    """An embedded model as a stock diffusers pipeline, in float32 unless `torch_dtype` says otherwise. No network."""
-    import torch
+    """An embedded model as a stock diffusers pipeline, in float32 unless told otherwise. No network.
+
+    Takes what `from_pretrained` takes.
+    """
     from diffusers import DiffusionPipeline
 
-    options: dict[str, Any] = {"torch_dtype": torch.float32, "local_files_only": True, **from_pretrained}
+    options: dict[str, Any] = {"local_files_only": True, **from_pretrained}
     return DiffusionPipeline.from_pretrained(_folder(name), **options)
 
 
