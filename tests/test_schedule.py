@@ -78,6 +78,17 @@ def test_a_list_may_be_given_as_text():
     assert KeySteps.parse("0, 2,5") == KeySteps.parse([5, 2])
 
 
+@pytest.mark.parametrize("text", ["4", "uniform:4"])
+def test_a_single_number_is_every_nth_step_as_text_too(text):
+    assert KeySteps.parse(text) == KeySteps.parse(4)
+
+
+@given(st.one_of(st.sampled_from(sorted(PRESETS)), st.integers(1, 50), st.lists(st.integers(0, 50))))
+def test_what_is_printed_is_read_back_as_the_same(spec):
+    keys = KeySteps.parse(spec)
+    assert KeySteps.parse(str(keys)) == keys
+
+
 def test_orders_beyond_the_run_are_ignored_with_a_warning(caplog):
     assert KeySteps.parse([0, 5, 30]).orders(20) == (0, 5)
     assert "[30]" in caplog.text
@@ -99,7 +110,7 @@ def test_parsing_what_is_parsed_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "spec", ["papper", "uniform:x", "uniform:0", "", "1,,2", [-1], [1.5], ["a"], 0, None, True, 2.0]
+    "spec", ["papper", "uniform:x", "uniform:0", "", ",", "1,,2", [-1], [1.5], ["a"], 0, None, True, 2.0]
 )
 def test_what_is_not_understood_is_refused(spec):
     with pytest.raises(ValueError, match=r"understood|N >= 1|count from 0|whole numbers"):

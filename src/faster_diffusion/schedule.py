@@ -110,6 +110,8 @@ class KeySteps:
     def parse(cls, spec: KeySteps | str | int | Iterable[int] | Rule) -> KeySteps:
         """Reads a preset name, ``"uniform:N"`` or N, a list of orders (also ``"0,2,5"``), or a callable n -> orders.
 
+        What ``str`` makes of presets, uniform steps and lists is read back as the same.
+
         Raises:
             ValueError: the specification is not one of these.
         """
@@ -149,8 +151,11 @@ class KeySteps:
         kind, _, argument = text.partition(":")
         if kind == "uniform" and argument.strip().isdecimal():
             return cls._uniform(int(argument))
-        if text and all(part.strip().isdecimal() for part in text.split(",")):
-            return cls._explicit(int(part) for part in text.split(","))
+        if text.isdecimal():
+            return cls._uniform(int(text))
+        parts = text.removesuffix(",").split(",")
+        if all(part.strip().isdecimal() for part in parts):
+            return cls._explicit(int(part) for part in parts)
         raise ValueError(f"key_steps={text!r} is not understood. {_HELP}")
 
     @classmethod
@@ -165,7 +170,8 @@ class KeySteps:
         if any(order < 0 for order in keys):
             raise ValueError(f"Key steps count from 0, the first step; got {list(keys)}.")
         keys = tuple(sorted({0, *keys}))
-        return cls(",".join(map(str, keys)), Explicit(keys))
+        name = ",".join(map(str, keys)) + ("," if len(keys) == 1 else "")  # "0" would be every 0th step
+        return cls(name, Explicit(keys))
 
 
 def _integers(orders: Iterable[int]) -> tuple[int, ...]:
