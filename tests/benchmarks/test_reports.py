@@ -43,7 +43,7 @@ def test_fidelity_compares_with_the_original_of_the_same_sampler():
         fidelity.Arm("ddim", 50),
         fidelity.Arm("ddim", 4),
         fidelity.Arm("ddim", 4, "all"),
-        fidelity.Arm("ddim", 4, "0"),
+        fidelity.Arm("ddim", 4, "0,"),
     )
     report = fidelity.measure(2, 2, arms, converged=fidelity.Arm("ddim", 8))
     rows = report["arms"]
