@@ -36,7 +36,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Chooses the prompts and the noise.")] = 0,
     key_steps: options.KeyStepsOption = "paper",
     parallel: options.ParallelOption = True,
-    prior_noise: options.PriorNoiseOption = False,  # it would count against the fidelity that is shown
+    prior_noise: options.PriorNoiseOption = True,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("demo.png"),
     device: options.DeviceOption = None,
 ) -> None:
