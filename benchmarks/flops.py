@@ -13,8 +13,7 @@ from diffusers import UNet2DConditionModel
 
 from benchmarks import sd15
 from faster_diffusion import KeySteps
-from faster_diffusion.flops import stage_flops, twin, unet_inputs
-from faster_diffusion.stages import LAYOUTS, is_encoder_stage
+from faster_diffusion.flops import encoder_flops, stage_flops, twin, unet_inputs
 
 RESULTS = Path(__file__).parent / "results"
 SDXL = {
@@ -49,9 +48,8 @@ def measure(config: dict[str, Any], side: int) -> dict[str, Any]:
     """One step with guidance, latents of `side` x `side`, and what every plan makes of a run."""
     network: Any = twin(UNet2DConditionModel, config)
     stages = stage_flops(network, (), unet_inputs(network, 2, side, side))
-    layout = LAYOUTS["UNet2DConditionModel"]
     step = sum(stages.values())
-    encoder = sum(count for stage, count in stages.items() if is_encoder_stage(layout, stage))
+    encoder = encoder_flops(network, stages)
     plans = []
     for key_steps, steps in PLANS:
         keys = len(KeySteps.parse(key_steps).orders(steps))

@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.flops import SDXL
 from benchmarks.sd15 import UNET as SD15
-from faster_diffusion.flops import stage_flops, twin, unet_inputs
-from faster_diffusion.stages import LAYOUTS, is_encoder_stage, layout_of
+from faster_diffusion.flops import encoder_flops, stage_flops, twin, unet_inputs
+from faster_diffusion.stages import LAYOUTS
 
 
 @pytest.fixture
@@ -134,6 +134,5 @@ def test_every_known_network_is_counted(cls, config, shape):
     inputs = unet_inputs(network, 2, 16, 16, frames=5)
     assert inputs["sample"].shape == shape
     flops = stage_flops(network, (), inputs)
-    encoder = sum(count for stage, count in flops.items() if is_encoder_stage(layout_of(network), stage))
-    assert 0 < encoder < sum(flops.values())
+    assert 0 < encoder_flops(network, flops) < sum(flops.values())
     assert all(count > 0 for count in flops.values())

@@ -15,7 +15,7 @@ from faster_diffusion.demo.scenes import BACKGROUNDS, COLOURS, OPPOSITE, RELATIO
 
 from ..training import Plan, load_average, train
 from . import tokenizer
-from .data import Pool, make_held_out, numpy_rng, pixels
+from .data import Pool, make_held_out, numpy_rng, pixels, turn
 
 PLAN = Plan(steps=2500, learning_rate=1e-3, minutes=8, ema=0.995, save_every=250)
 BATCH = 64
@@ -155,17 +155,12 @@ _CHANGES = [
 def describes(said: list[Scene], seen: list[Scene]) -> np.ndarray:
     """Which captions are true of which scenes, as (captions, scenes); what a caption leaves out fits anything."""
     words, facts = _attributes(said), _attributes(seen)
-    turned = _attributes([_turn(scene) for scene in said])
+    turned = _attributes([turn(scene) for scene in said])
     return _fits(words, facts) | _fits(turned, facts)
 
 
 def _fits(words: np.ndarray, facts: np.ndarray) -> np.ndarray:
     return ((words[:, None] == facts[None]) | (words[:, None] == -1)).all(-1)
-
-
-def _turn(scene: Scene) -> Scene:
-    """The same scene told from its other thing."""
-    return Scene(scene.things[::-1], scene.relation and OPPOSITE[scene.relation], scene.background)
 
 
 def _attributes(scenes: list[Scene]) -> np.ndarray:

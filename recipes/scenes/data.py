@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from faster_diffusion.demo.scenes import Scene, caption, held_out, render, sample_scene, shorten
+from faster_diffusion.demo.scenes import OPPOSITE, Scene, caption, held_out, render, sample_scene, shorten
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ def make_held_out(size: int, seed: int = 0) -> Pool:
             scenes.append(scene)
     pictures = np.stack([render(scene, rng).transpose(2, 0, 1) for scene in scenes])
     return Pool(scenes, torch.from_numpy(pictures))
+
+
+def turn(scene: Scene) -> Scene:
+    """The same scene told from its other thing."""
+    return replace(scene, things=scene.things[::-1], relation=scene.relation and OPPOSITE[scene.relation])
 
 
 def pixels(pictures: Tensor) -> Tensor:

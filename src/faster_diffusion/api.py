@@ -151,10 +151,12 @@ def _handle_of(target: Target) -> Handle | None:
 
 
 def _network_of(target: Target) -> nn.Module:
-    network = target if isinstance(target, nn.Module) else getattr(target, "unet", None)
+    if isinstance(target, nn.Module):
+        return target
+    network = getattr(target, "unet", None) or getattr(target, "transformer", None)
     if not isinstance(network, nn.Module):
         raise ValueError(
-            f"{type(target).__name__} cannot be accelerated: it has no UNet. "
+            f"{type(target).__name__} cannot be accelerated: it has neither UNet nor transformer. "
             f"Pipelines that can have a network of one of these classes: {', '.join(LAYOUTS)}."
         )
     return network

@@ -24,10 +24,16 @@ class NetworkCall:
         self.values: dict[str, Any] = {**dict(zip(self._positional, args, strict=True)), **kwargs}
         _move_adapter_features(self.values)
         self.timestep: torch.Tensor | float | int = self.values["timestep"]
-        shape = self.values["sample"].shape
+        shape = self.values[layout.sample].shape
         self.batch: int = shape[0]
         self._rows = {self.batch, self.batch * (shape[layout.frames] if layout.frames is not None else 1)}
         self._layout = layout
+
+    @property
+    def sample(self) -> torch.Tensor:
+        """The latent."""
+        sample: torch.Tensor = self.values[self._layout.sample]
+        return sample
 
     @property
     def residuals(self) -> dict[str, Any]:
@@ -37,10 +43,10 @@ class NetworkCall:
     @property
     def conditions(self) -> dict[str, Any]:
         """All that kept features depend on besides latent, timestep and residuals; of the latent, its form."""
-        sample = self.values["sample"]
+        sample = self.sample
         varying = ("timestep", *self._layout.residuals, *self._layout.encoder_inputs)
         fixed = {name: value for name, value in self.values.items() if name not in varying}
-        return {**fixed, "sample": (*sample.shape, sample.dtype, sample.device)}
+        return {**fixed, self._layout.sample: (*sample.shape, sample.dtype, sample.device)}
 
     def arguments(
         self, steps: int, timesteps: torch.Tensor | None, residuals: dict[str, Any], encode: bool
@@ -55,7 +61,8 @@ class NetworkCall:
         untiled = {**residuals, **{n: self.values[n] for n in self._layout.encoder_inputs if n in self.values}}
         values = {**self.values, **dict.fromkeys(untiled)}
         if steps > 1:
-            values = map_tensors(lambda x: repeat(x, steps) if x.ndim and x.shape[0] in self._rows else x, values)
+            tiled = {name: value for name, value in values.items() if name not in self._layout.shared}
+            values |= map_tensors(lambda x: repeat(x, steps) if x.ndim and x.shape[0] in self._rows else x, tiled)
         for name, value in untiled.items():
             used = encode or name in residuals
             values[name] = map_tensors(lambda x: x, value) if used else None  # a list of its own: forward empties it

@@ -15,8 +15,6 @@ from .plan import Lanes
 from .stages import Layout, unwrap
 from .trajectory import Trajectory
 
-_NO_STAGES = Layout(encoder=(), decoder=())
-
 
 @dataclass
 class Residuals:
@@ -42,11 +40,12 @@ class Control:
         self.root = root
         self.owner = run.owner
         self._run = run
+        self._layout = Layout(encoder=(), decoder=(), sample=run.layout.sample)
         self._lanes: Lanes[Residuals] = Lanes()
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
-        call = NetworkCall(unwrap(self.root), _NO_STAGES, args, kwargs)
+        call = NetworkCall(unwrap(self.root), self._layout, args, kwargs)
         order = self._run.locate(call)
         if order is None:
             return network(*args, **kwargs)

@@ -84,14 +84,14 @@ class Run:
         self.plan = Plan(KeySteps.parse(config.key_steps), timesteps)
         self.residuals_new_at = -1  # the order for which a control network has run
         self.residuals_kept_at = -1  # the order for which it has not
-        self._layout = layout_of(root)
+        self.layout = layout_of(root)
         self._limit = config.group_limit
         self._lanes: Lanes[Memory] = Lanes()
         self._warned = set() if warned is None else warned
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
-        call = NetworkCall(self.network, self._layout, args, kwargs)
+        call = NetworkCall(self.network, self.layout, args, kwargs)
         self.counts.call = self.counts.call or map_tensors(lambda x: torch.empty_like(x, device="meta"), (args, kwargs))
         order = self.locate(call)
         if order is None:
@@ -176,10 +176,11 @@ class Run:
         timesteps = None
         if steps > 1:
             group = memory.trajectory.timesteps[order : order + steps]
-            timesteps = group.to(call.values["sample"].device).repeat_interleave(call.batch)
+            form = call.timestep if isinstance(call.timestep, torch.Tensor) else group  # some networks compute in it
+            timesteps = group.to(call.sample.device, form.dtype).repeat_interleave(call.batch)
         args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=memory.features is None)
         output, memory.features = run_partially(
-            self.network, self._layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
+            self.network, self.layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
         )
         return output
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .stages import layout_of, unwrap
+from .stages import is_known, layout_of, stage_names, unwrap
 from .trees import map_tensors
 
 TEXT_TOKENS = 77  # what CLIP's text encoder gives for any prompt
@@ -34,7 +34,7 @@ def stage_flops(
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         copy(*map_tensors(_on_meta, args), **map_tensors(_on_meta, dict(kwargs or {})))
     counts = counter.get_flop_counts()
-    flops = {stage: sum(counts.get(f"{type(copy).__name__}.{stage}", {}).values()) for stage in _stage_names(copy)}
+    flops = {stage: sum(counts.get(f"{type(copy).__name__}.{stage}", {}).values()) for stage in _stages(copy)}
     return flops | {"other": counter.get_total_flops() - sum(flops.values())}
 
 
@@ -90,7 +90,15 @@ def unet_inputs(network: nn.Module, batch: int, height: int, width: int, frames:
     return inputs
 
 
-def _stage_names(model: nn.Module) -> list[str]:
+def encoder_flops(network: nn.Module, flops: Mapping[str, int]) -> int:
+    """The part of `stage_flops(network, ...)` that a step which is not key saves."""
+    return sum(flops[stage] for stage in stage_names(network)[0])
+
+
+def _stages(model: nn.Module) -> list[str]:
+    if is_known(model):
+        encoder, decoder = stage_names(model)
+        return [*encoder, *decoder]
     names: list[str] = []
     for name, child in model.named_children():
         if isinstance(child, nn.ModuleList):

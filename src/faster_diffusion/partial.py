@@ -16,14 +16,15 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from .stages import Layout
+from .stages import Layout, stage_names
 from .trees import map_tensors
 
 Features = dict[str, Any]  # stage name -> output
-Argument = tuple[int, str] | tuple[str]  # of a stage: its position, where it has one, and its name
+Argument = tuple[int | str, ...]  # of a stage: its position, where it has one, and its names
 
-HIDDEN: Argument = (0, "hidden_states")  # what one stage hands to the next
-SKIPS: Argument = (1, "res_hidden_states_tuple")  # what encoder blocks hand to decoder blocks
+HIDDEN: Argument = (0, "hidden_states", "hidden_states_base", "hidden_states_ctrl")  # what one stage hands to the next
+SKIPS: Argument = (1, "res_hidden_states_tuple", "res_hidden_states_tuple_base", "res_hidden_states_tuple_ctrl")
+SKIP: Argument = ("skip",)  # of Hunyuan-DiT, whose encoder blocks take skip features too
 ADAPTED: Argument = ("additional_residuals",)  # features of a T2I-Adapter
 
 StageCall = Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], Any]
@@ -51,24 +52,26 @@ def run_partially(
         The network's output for ``steps * batch`` samples, and the encoder's features (each for ``batch`` samples).
     """
     features: Features = {} if kept is None else kept
-    encoder, decoder = _stage_names(network, layout.encoder), _stage_names(network, layout.decoder)
+    encoder, decoder = stage_names(network)
+    entrances = layout.entrances or encoder[:1]
 
     def encode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kept is None:
             if steps > 1:
-                narrow_already = () if name == encoder[0] else (HIDDEN, ADAPTED)
+                narrow_already = () if name in entrances or layout.joins else (HIDDEN, SKIP, ADAPTED)
                 args, kwargs = _map_arguments(_first_of(steps, batch), args, kwargs, but=narrow_already)
             features[name] = stage(*args, **kwargs)
-        return _own_copy(features[name]) if name == encoder[-1] else features[name]
+        output = _own_copy(features[name]) if name == encoder[-1] or name in layout.changed else features[name]
+        return map_tensors(lambda x: repeat(x, steps), output) if layout.joins else output
 
     def decode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if steps > 1:
+        if steps > 1 and not layout.joins:
             # Skip features stay narrow until the block that reads them, so only one block's are tiled at a time.
-            narrow = (HIDDEN, SKIPS) if name == decoder[0] else (SKIPS,)
+            narrow = (HIDDEN, SKIPS, SKIP) if name == decoder[0] else (SKIPS, SKIP)
             args, kwargs = _map_arguments(lambda x: repeat(x, steps), args, kwargs, only=narrow)
         return stage(*args, **kwargs)
 
-    calls: dict[str, StageCall] = {**dict.fromkeys(layout.encoder, encode), **dict.fromkeys(layout.decoder, decode)}
+    calls: dict[str, StageCall] = {**dict.fromkeys(encoder, encode), **dict.fromkeys(decoder, decode)}
     with _stand_ins(network, calls):
         # Not network(...): a network compiled as a whole would be traced with the stand-ins in place.
         output = network._call_impl(*args, **kwargs)
@@ -139,28 +142,18 @@ def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None
     with _locks_guard:
         lock = _locks.setdefault(network, threading.RLock())
     with lock:
-        real = {name: network._modules[name] for name in calls if network._modules.get(name) is not None}
+        attributes = {name.partition(".")[0] for name in calls}
+        real = {attribute: network._modules[attribute] for attribute in attributes}
         try:
-            for name, module in real.items():
-                network._modules[name] = _stand_in(name, module, calls[name])
+            for attribute, module in real.items():
+                network._modules[attribute] = _stand_in(attribute, module, calls)
             yield
         finally:
             network._modules.update(real)
 
 
-def _stand_in(name: str, module: nn.Module | None, call: StageCall) -> nn.Module:
+def _stand_in(name: str, module: nn.Module | None, calls: dict[str, StageCall]) -> nn.Module:
     if isinstance(module, nn.ModuleList):
-        return nn.ModuleList([_StandIn(f"{name}.{i}", stage, call) for i, stage in enumerate(module)])
+        return nn.ModuleList([_StandIn(f"{name}.{i}", stage, calls[f"{name}.{i}"]) for i, stage in enumerate(module)])
     assert module is not None
-    return _StandIn(name, module, call)
-
-
-def _stage_names(network: nn.Module, attributes: tuple[str, ...]) -> list[str]:
-    names: list[str] = []
-    for name in attributes:
-        module = network._modules.get(name)
-        if isinstance(module, nn.ModuleList):
-            names += [f"{name}.{i}" for i in range(len(module))]
-        elif module is not None:
-            names.append(name)
-    return names
+    return _StandIn(name, module, calls[name])

@@ -9,8 +9,7 @@ from torch import nn
 
 from .config import PropagationConfig
 from .engine import Counts
-from .flops import stage_flops
-from .stages import is_encoder_stage, layout_of
+from .flops import encoder_flops, stage_flops
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,8 @@ class Summary:
 def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
     """Puts a price on what a run of ``network`` counted."""
     assert counts.call is not None
-    layout = layout_of(network)
     flops = stage_flops(network, *counts.call)
     call = sum(flops.values())
-    encoder = sum(count for stage, count in flops.items() if is_encoder_stage(layout, stage))
     calls = counts.computed + counts.reused
     return Summary(
         steps=counts.steps,
@@ -69,7 +66,7 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
         computed=counts.computed,
         reused=counts.reused,
         decoder_batches=counts.batches,
-        flops=calls * call - counts.reused * encoder,
+        flops=calls * call - counts.reused * encoder_flops(network, flops),
         flops_untouched=calls * call,
         control_computed=counts.control_computed,
         control_reused=counts.control_reused,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import faster_diffusion as fd
-from faster_diffusion.stages import is_encoder_stage, layout_of
+from faster_diffusion.stages import stage_names
 from tests.pipelines.rows import ROWS
 
 KEYS = [0, 3, 4]
@@ -60,10 +60,9 @@ def test_a_batch_of_two_in_parallel_equals_sequential(row, pipe):
 
 def test_the_encoder_runs_at_key_steps_and_the_decoder_once_a_group(row, pipe):
     calls = {"encoder": 0, "decoder": 0}
-    layout = layout_of(pipe.unet)
-    first = pipe.unet.get_submodule(layout.encoder[0])
-    last = getattr(pipe.unet, layout.decoder[-1])[-1]
-    assert is_encoder_stage(layout, layout.encoder[0])
+    network = row.network(pipe)
+    encoder, decoder = stage_names(network)
+    first, last = network.get_submodule(encoder[0]), network.get_submodule(decoder[-1])
     hooks = [
         first.register_forward_pre_hook(lambda *_: calls.update(encoder=calls["encoder"] + 1)),
         last.register_forward_pre_hook(lambda *_: calls.update(decoder=calls["decoder"] + 1)),

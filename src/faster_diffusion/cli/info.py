@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..flops import stage_flops, twin, unet_inputs
-from ..stages import LAYOUTS, is_encoder_stage, layout_of
+from ..stages import LAYOUTS, stage_names
 from . import models, options
 from .errors import CliError, one_line
 
@@ -64,10 +64,9 @@ def info(
     rows = GUIDED if config.get("cross_attention_dim") else 1
     inputs = unet_inputs(network, rows, height, width)
     flops = stage_flops(network, (), inputs)
-    layout, total = layout_of(network), sum(flops.values())
+    encoder, total = stage_names(network)[0], sum(flops.values())
     stages = [
-        Stage(name, "encoder" if is_encoder_stage(layout, name) else "decoder", count, count / total)
-        for name, count in flops.items()
+        Stage(name, "encoder" if name in encoder else "decoder", count, count / total) for name, count in flops.items()
     ]
     plan = _plan(options.Acceleration(key_steps, parallel=True, prior_noise=False), steps, stages)
     facts = {

@@ -1,0 +1,8 @@
+"""One row a pipeline: how to build it small, with the real classes and fixed random weights, and how to call it."""
+
+from __future__ import annotations
+
+from . import images, video, xl
+from .common import Row
+
+ROWS: list[Row] = [*images.ROWS, *xl.ROWS, *video.ROWS]

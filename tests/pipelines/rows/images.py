@@ -1,0 +1,106 @@
+"""Stable Diffusion and its kin: one UNet2DConditionModel or UNet2DModel, images out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import (
+    DDIMPipeline,
+    DDIMScheduler,
+    DDPMPipeline,
+    DDPMScheduler,
+    LatentConsistencyModelPipeline,
+    LCMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionUpscalePipeline,
+    UNet2DModel,
+)
+
+from tests import toys
+
+from .common import Row, image, right_half, stable_diffusion
+
+
+def v_prediction() -> Any:
+    return stable_diffusion(scheduler=DDIMScheduler(**{**toys.SCHEDULER, "prediction_type": "v_prediction"}))
+
+
+def latent_consistency() -> Any:
+    return stable_diffusion(
+        LatentConsistencyModelPipeline,
+        unet={"time_cond_proj_dim": 8},
+        scheduler=LCMScheduler(**{name: value for name, value in toys.SCHEDULER.items() if name != "steps_offset"}),
+    )
+
+
+def upscale() -> Any:
+    return StableDiffusionUpscalePipeline(
+        vae=toys.vae(),
+        text_encoder=toys.stable_diffusion().text_encoder,
+        tokenizer=None,
+        unet=toys.unet(in_channels=7, num_class_embeds=1000),
+        low_res_scheduler=DDPMScheduler(),
+        scheduler=DDIMScheduler(**{**toys.SCHEDULER, "prediction_type": "v_prediction"}),
+        max_noise_level=350,
+    )
+
+
+def unconditional(cls: type, scheduler: Any) -> Any:
+    torch.manual_seed(0)
+    network = UNet2DModel(
+        sample_size=16,
+        block_out_channels=(8, 8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+        norm_num_groups=4,
+        attention_head_dim=4,
+    ).eval()
+    return cls(unet=network, scheduler=scheduler)
+
+
+def as_one_generator(n: int) -> dict[str, Any]:
+    """Pipelines without prompts take a number of images, and some one generator only."""
+    return {"batch_size": n, "generator": torch.Generator().manual_seed(3)}
+
+
+ROWS = [
+    Row("stable-diffusion", stable_diffusion, toys.prompt),
+    Row("stable-diffusion-v-prediction", v_prediction, toys.prompt),
+    Row(
+        "image-to-image",
+        lambda: stable_diffusion(StableDiffusionImg2ImgPipeline),
+        lambda n: {**toys.prompt(n), "image": image(n)},
+        first=2,
+        call={"strength": 0.8},
+    ),
+    Row(
+        "inpaint",
+        lambda: stable_diffusion(StableDiffusionInpaintPipeline),
+        lambda n: {**toys.prompt(n), "image": image(n), "mask_image": right_half(n)},
+        call={"strength": 1.0, "height": 32, "width": 32},
+    ),
+    Row(
+        "inpaint-9-channels",
+        lambda: stable_diffusion(StableDiffusionInpaintPipeline, unet={"in_channels": 9}),
+        lambda n: {**toys.prompt(n), "image": image(n), "mask_image": right_half(n)},
+        call={"strength": 1.0, "height": 32, "width": 32},
+    ),
+    Row(
+        "instruct-pix2pix",
+        lambda: stable_diffusion(StableDiffusionInstructPix2PixPipeline, unet={"in_channels": 8}),
+        lambda n: {**toys.prompt(n), "image": image(n)},
+    ),
+    Row(
+        "latent-consistency",
+        latent_consistency,
+        lambda n: {"prompt_embeds": toys.prompt(n)["prompt_embeds"]},
+        call={"original_inference_steps": 50},
+    ),
+    Row("upscale-x4", upscale, lambda n: {**toys.prompt(n), "image": image(n, 16)}),
+    Row("unconditional-ddpm", lambda: unconditional(DDPMPipeline, DDPMScheduler()), as_one_generator),
+    Row("unconditional-ddim", lambda: unconditional(DDIMPipeline, DDIMScheduler()), as_one_generator),
+]
