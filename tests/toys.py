@@ -34,12 +34,12 @@ def unet(**config: object) -> UNet2DConditionModel:
     return UNet2DConditionModel(**{**defaults, **config}).eval()
 
 
-def vae() -> AutoencoderKL:
+def vae(levels: int = 2) -> AutoencoderKL:
     torch.manual_seed(1)
     return AutoencoderKL(
-        block_out_channels=(4, 4),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(4,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         norm_num_groups=4,
         latent_channels=4,
         sample_size=32,

@@ -59,7 +59,9 @@ def run_partially(
         if kept is None:
             if steps > 1:
                 narrow_already = () if name in entrances or layout.joins else (HIDDEN, SKIP, ADAPTED)
-                args, kwargs = _map_arguments(_first_of(steps, batch), args, kwargs, but=narrow_already)
+                args, kwargs = _map_arguments(
+                    _first_of(steps, batch), args, kwargs, but=(*narrow_already, layout.shared)
+                )
             features[name] = stage(*args, **kwargs)
         output = _own_copy(features[name]) if name == encoder[-1] or name in layout.changed else features[name]
         return map_tensors(lambda x: repeat(x, steps), output) if layout.joins else output
