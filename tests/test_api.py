@@ -8,6 +8,7 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DiffusionPipeline,
+    DiTTransformer2DModel,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
     UNet1DModel,
@@ -258,3 +259,21 @@ def test_two_threads_with_two_pipelines(pipe, shared):
         assert len(images) == 4
         for each in images:
             torch.testing.assert_close(each, image, rtol=0, atol=1e-4)
+
+
+def test_the_paper_s_key_steps_depend_on_the_kind_of_network():
+    dit = DiTTransformer2DModel(
+        num_attention_heads=1, attention_head_dim=8, in_channels=4, num_layers=2, sample_size=8, norm_num_groups=1
+    )
+    assert str(fd.enable(dit).config.key_steps) == "uniform:2"
+    assert str(fd.enable(dit, key_steps="50ls").config.key_steps) == "50ls"
+
+
+def test_a_run_so_short_that_every_step_is_key_warns(pipe, caplog):
+    with fd.enable(pipe):
+        toys.sample(pipe, num_inference_steps=4)
+    assert "all of 4 steps are key" in caplog.text
+    caplog.clear()
+    with fd.enable(pipe, key_steps="all"):
+        toys.sample(pipe, num_inference_steps=4)
+    assert not caplog.text

@@ -125,3 +125,21 @@ def test_the_refusal_of_a_name_lists_the_presets():
 def test_a_run_has_at_least_one_step():
     with pytest.raises(ValueError, match="at least one step; got 0"):
         KeySteps.parse("paper").orders(0)
+
+
+@pytest.mark.parametrize(
+    ("classes", "n", "orders"),
+    [
+        (("StableDiffusionPipeline", "UNet2DConditionModel"), 20, (0, 1, 2, 3, 5, 10, 15)),
+        (("IFPipeline", "DiffusionPipeline"), 100, (*range(10), *range(10, 86, 5), *range(86, 100))),
+        (("IFSuperResolutionPipeline",), 50, (*range(20), *range(20, 41, 2), *range(41, 50))),
+        (("MyUpscaler", "StableDiffusionUpscalePipeline"), 75, (0, 1, 2, 3, 5, 10, 15, 25, 35, 45, 55, 65)),
+        (("DiTPipeline", "DiTTransformer2DModel"), 8, (0, 2, 4, 6)),
+    ],
+)
+def test_the_paper_s_key_steps_are_those_of_the_pipeline(classes, n, orders):
+    assert KeySteps.parse("paper").for_classes(classes).orders(n) == orders
+
+
+def test_key_steps_asked_for_by_another_name_are_taken_for_every_pipeline():
+    assert KeySteps.parse("50ls").for_classes(["IFPipeline"]) == KeySteps.parse("50ls")

@@ -24,7 +24,7 @@ UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 GAMMA = 5.0  # of min-SNR weighting; its square root, as words decide the layout where noise is strongest
 # So long all pairs are told from the left or the upper thing. Told both ways at once, the order of words says nothing
 # about places until "left of" is told from "right of", and the reverse: for want of a gradient neither is ever learned.
-FROM_FIRST = 12000
+FROM_FIRST = 10500
 OFFSET = 0.2  # of noise constant over each channel: else the mean of the noise gives the background away, unread
 
 

@@ -18,7 +18,8 @@ from .config import PriorNoise, PropagationConfig
 from .control import Control
 from .engine import Counts, Run
 from .noise import injected
-from .stages import LAYOUTS, layout_of
+from .schedule import KeySteps
+from .stages import LAYOUTS, layout_of, unwrap
 from .summary import Summary, summarise
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,11 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
     """
     if not isinstance(target, Target):
         raise TypeError(f"fd.enable takes a diffusers pipeline or its UNet; got {type(target).__name__}.")
-    layout_of(_network_of(target))
-    handle = Handle(target, replace(config or PropagationConfig(), **overrides))
+    network = _network_of(target)
+    layout_of(network)
+    config = replace(config or PropagationConfig(), **overrides)
+    classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
+    handle = Handle(target, replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes)))
     disable(target)
     setattr(target, _ENTRY, handle)
     return handle

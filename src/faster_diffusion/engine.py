@@ -15,7 +15,7 @@ from .conditions import Conditions
 from .config import PropagationConfig
 from .partial import Features, run_partially
 from .plan import Lanes, Plan
-from .schedule import KeySteps
+from .schedule import KeySteps, Uniform
 from .stages import layout_of, unwrap
 from .trajectory import Trajectory
 from .trees import map_tensors, size_in_bytes
@@ -99,7 +99,7 @@ class Run:
             self.counts.batches += 1
             return network(*args, **kwargs)
 
-        lane = self._lanes.turn(order)
+        lane = self._lanes.turn(self.plan.trajectory, order)
         memory = self._lanes.slots[lane]
         if memory is None or not self._serves(memory, order, call):
             self._lanes.slots[lane] = memory = None  # freed before more is allocated
@@ -119,6 +119,12 @@ class Run:
             logger.warning("Nothing was accelerated: the network was not called as %s.", type(self.root).__name__)
         elif self.plan.propagates and self.counts.computed > 1 and not self.counts.reused:
             logger.warning("Nothing was accelerated: every step was computed, since the conditioning changes with it.")
+        elif not self.plan.propagates and self.plan.key_steps.rule != Uniform(1):
+            logger.warning(
+                "Nothing was accelerated: with key_steps=%s all of %d steps are key. Take more steps, or fewer keys.",
+                self.plan.key_steps,
+                self.counts.steps,
+            )
 
     def _key_step(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> Any:
         self.counts.computed += 1

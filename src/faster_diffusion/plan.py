@@ -22,7 +22,7 @@ class Plan:
     """
 
     def __init__(self, key_steps: KeySteps, timesteps: Callable[[], torch.Tensor]) -> None:
-        self._key_steps, self._timesteps = key_steps, timesteps
+        self.key_steps, self._timesteps = key_steps, timesteps
         self._trajectory: Trajectory | None = None
         self._keys: tuple[int, ...] = ()
 
@@ -32,7 +32,7 @@ class Plan:
         timesteps = torch.as_tensor(self._timesteps())
         if self._trajectory is None or not self._trajectory.is_of(timesteps):
             self._trajectory = Trajectory(timesteps)
-            self._keys = self._key_steps.orders(len(timesteps))
+            self._keys = self.key_steps.orders(len(timesteps))
         return self._trajectory
 
     @property
@@ -52,10 +52,14 @@ class Lanes(Generic[Slot]):
 
     def __init__(self) -> None:
         self.slots: list[Slot | None] = []
+        self._trajectory: Trajectory | None = None
         self._order, self._calls = -1, 0
 
-    def turn(self, order: int) -> int:
-        """Which of the calls of its step the present call is."""
+    def turn(self, trajectory: Trajectory, order: int) -> int:
+        """Which of the calls of its step the present call is. Another trajectory empties the slots."""
+        if trajectory is not self._trajectory:
+            self.slots.clear()
+            self._trajectory, self._order = trajectory, -1
         self._calls = self._calls + 1 if order == self._order else 0
         self._order = order
         if self._calls == len(self.slots):

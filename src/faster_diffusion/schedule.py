@@ -92,6 +92,23 @@ PRESETS: Mapping[str, Rule] = MappingProxyType(
     }
 )
 
+# What "paper" means for pipelines and networks of these classes; for all others, the lists of Stable Diffusion.
+# The paper names no list for DiT: every second step saves as much as it reports (5.13 -> 3.62 s, 18 of 28 blocks kept).
+PAPER: Mapping[str, str] = MappingProxyType(
+    {
+        "IFPipeline": "100ls",
+        "IFImg2ImgPipeline": "100ls",
+        "IFInpaintingPipeline": "100ls",
+        "IFSuperResolutionPipeline": "s2",
+        "IFImg2ImgSuperResolutionPipeline": "s2",
+        "IFInpaintingSuperResolutionPipeline": "s2",
+        "StableDiffusionUpscalePipeline": "75ls2",
+        "DiTTransformer2DModel": "uniform:2",
+        "PixArtTransformer2DModel": "uniform:2",
+        "HunyuanDiT2DModel": "uniform:2",
+    }
+)
+
 
 @dataclass(frozen=True)
 class KeySteps:
@@ -140,6 +157,11 @@ class KeySteps:
         if beyond:
             raise ValueError(f"key_steps {self.name} gave orders {beyond}, outside 0 to {n - 1} of a run of {n} steps.")
         return tuple(sorted({0, *orders}))
+
+    def for_classes(self, names: Iterable[str]) -> KeySteps:
+        """What ``"paper"`` means for a pipeline whose class, bases and network have these names."""
+        specific = next((PAPER[name] for name in names if name in PAPER), None)
+        return KeySteps.parse(specific) if specific and self.name == "paper" else self
 
     def __str__(self) -> str:
         return self.name
