@@ -1,5 +1,7 @@
 """Prior noise: z_t <- z_t + alpha * z_T in the late steps, before the network sees z_t."""
 
+import copy
+
 import pytest
 import torch
 from diffusers import DDIMScheduler, EDMEulerScheduler, EulerDiscreteScheduler
@@ -108,3 +110,47 @@ def test_the_scheduler_is_itself_again_after_the_run(cls):
     scheduler = scheduler_of(cls)
     sample(scheduler, fd.PriorNoise(ALPHA))
     assert not {"step", "scale_model_input"} & set(vars(scheduler))
+
+
+@pytest.mark.parametrize("cls", [DDIMScheduler, EulerDiscreteScheduler])
+def test_a_copy_of_the_scheduler_goes_on_from_where_it_was_made(cls):
+    scheduler = scheduler_of(cls)
+    straight = sample(scheduler, fd.PriorNoise(ALPHA))
+    scheduler.set_timesteps(10)
+    latent, unet, current = straight[0], toys.unet(), scheduler
+    with torch.no_grad(), fd.enable(unet, prior_noise=fd.PriorNoise(ALPHA)).sampling(scheduler):
+        for order, t in enumerate(scheduler.timesteps):
+            current = copy.deepcopy(scheduler) if order == 3 else current
+            latent = current.step(torch.zeros_like(latent), t, latent).prev_sample
+    assert torch.equal(latent, straight[-1])
+    assert not {"step", "scale_model_input", "__deepcopy__"} & {*vars(scheduler), *vars(current)}
+
+
+def test_every_pass_through_the_timesteps_has_an_initial_latent_of_its_own():
+    scheduler = scheduler_of(DDIMScheduler)
+    passes, unet = [], toys.unet()
+    with torch.no_grad(), fd.enable(unet, prior_noise=fd.PriorNoise(ALPHA)).sampling(scheduler):
+        for seed in range(2):
+            scheduler.set_timesteps(10)
+            latents = [torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))]
+            for t in scheduler.timesteps:
+                latents.append(scheduler.step(torch.zeros_like(latents[-1]), t, latents[-1]).prev_sample)
+            passes.append(latents)
+    late = first_late(scheduler)
+    for latents in passes:
+        stepped = scheduler.step(torch.zeros_like(latents[0]), scheduler.timesteps[late - 1], latents[late - 1])
+        torch.testing.assert_close(latents[late], stepped.prev_sample + ALPHA * latents[0])
+
+
+def test_frames_that_grow_from_one_latent_share_its_noise(caplog):
+    scheduler = scheduler_of(DDIMScheduler)
+    scheduler.set_timesteps(10)
+    latent = torch.randn(1, 4, 8, 8)
+    frames = torch.randn(3, 4, 8, 8)
+    noise, unet = fd.PriorNoise(ALPHA, start=1), toys.unet()
+    with torch.no_grad(), fd.enable(unet, prior_noise=noise).sampling(scheduler):
+        scheduler.step(torch.zeros_like(latent), scheduler.timesteps[0], latent)
+        noisy = scheduler.step(torch.zeros_like(frames), scheduler.timesteps[1], frames).prev_sample
+    plain = scheduler.step(torch.zeros_like(frames), scheduler.timesteps[1], frames).prev_sample
+    torch.testing.assert_close(noisy, plain + ALPHA * latent)
+    assert "Prior noise is left out" not in caplog.text

@@ -49,7 +49,7 @@ class Control:
         order = self._run.locate(call)
         if order is None:
             return network(*args, **kwargs)
-        lane = self._lanes.turn(order)
+        lane = self._lanes.turn(self._run.plan.trajectory, order)
         kept = self._lanes.slots[lane]
         if kept is not None and self._serves(kept, order, call):
             self._run.residuals_kept_at = order

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
 from .config import PriorNoise
 from .engine import Run
+from .trajectory import Trajectory
 
 
 @contextmanager
@@ -19,24 +21,37 @@ def injected(scheduler: Any, noise: PriorNoise, run: Run) -> Iterator[None]:
 
     So the latent gains it before the network and ``scale_model_input`` see it, in any sampling loop, whether the
     network then runs or not. No step leads to the first one; there the latent is z_T itself, and grows by alpha.
+    A copy of the scheduler that the loop makes and goes on with (Text2Video-Zero) carries the noise on.
     """
-    injection = _Injection(scheduler, noise, run)
+    with ExitStack() as stack:
+        _inject(scheduler, _Injection(scheduler, noise, run), stack)
+        yield
+
+
+def _inject(scheduler: Any, injection: _Injection, stack: ExitStack) -> None:
     step, scale = scheduler.step, injection.scale
 
     @functools.wraps(step)
     def noisy_step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if injection.initial is None:
+        if injection.begins_at(timestep):
             sample = injection.begin(sample, timestep)
         return injection.after(step(model_output, timestep, sample, *args, **kwargs), timestep)
 
     @functools.wraps(scale)
     def noisy_scale(sample: torch.Tensor, timestep: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if injection.initial is None and injection.is_late(injection.order_of(timestep)):
-            sample = sample * (1 + noise.alpha)
+        if injection.begins_at(timestep) and injection.is_late(injection.order_of(timestep)):
+            sample = injection.grow(sample)
         return scale(sample, timestep, *args, **kwargs)
 
-    with _attributes(scheduler, step=noisy_step, scale_model_input=noisy_scale):
-        yield
+    def deepcopied(memo: dict[int, Any]) -> Any:
+        twin = memo[id(scheduler)] = object.__new__(type(scheduler))
+        own = {name: value for name, value in vars(scheduler).items() if name not in noisy} | before
+        vars(twin).update(copy.deepcopy(own, memo))
+        _inject(twin, injection.on(twin), stack)
+        return twin
+
+    noisy = {"step": noisy_step, "scale_model_input": noisy_scale, "__deepcopy__": deepcopied}
+    before = stack.enter_context(_attributes(scheduler, **noisy))
 
 
 class _Injection:
@@ -47,14 +62,35 @@ class _Injection:
     """
 
     def __init__(self, scheduler: Any, noise: PriorNoise, run: Run) -> None:
-        self.initial: torch.Tensor | None = None  # z_T of unit variance, shape of the latent
+        self._initial: torch.Tensor | None = None  # z_T of unit variance, shape of the latent
+        self._first: tuple[Trajectory, int] | None = None  # the step with z_T
         self._scheduler, self._noise, self._run = scheduler, noise, run
-        self.scale = getattr(scheduler, "scale_model_input", lambda sample, timestep: sample)
+        self.scale = _scaling_of(scheduler)
+
+    def on(self, scheduler: Any) -> _Injection:
+        """The same noise, for a copy of the scheduler."""
+        other = copy.copy(self)
+        other._scheduler, other.scale = scheduler, _scaling_of(scheduler)
+        return other
+
+    def begins_at(self, timestep: Any) -> bool:
+        """Whether the step is the first of the run, or of another pass of it (FreeInit), so that its latent is z_T."""
+        if self._first is None:
+            return True
+        trajectory, first = self._first
+        order = self.order_of(timestep)
+        return self._run.plan.trajectory is not trajectory and order is not None and order <= first
 
     def begin(self, sample: torch.Tensor, timestep: Any) -> torch.Tensor:
         """Takes note of z_T at the first step, and gives back what that step starts from."""
-        self.initial = sample * self._factor(sample, timestep)
-        return sample * (1 + self._noise.alpha) if self.is_late(self.order_of(timestep)) else sample
+        order = self.order_of(timestep)
+        self._first = self._run.plan.trajectory, -1 if order is None else order
+        self._initial = sample * self._factor(sample, timestep)
+        return self.grow(sample) if self.is_late(order) else sample
+
+    def grow(self, sample: torch.Tensor) -> torch.Tensor:
+        """z_T with its own noise."""
+        return sample * (1 + self._noise.alpha)
 
     def after(self, output: Any, timestep: Any) -> Any:
         """The scheduler's output with the noise of the next step added to its latent."""
@@ -64,9 +100,9 @@ class _Injection:
             return output
         if not self.is_late(order + 1):
             return output
-        latent, initial = output[0], self.initial
+        latent, initial = output[0], self._initial
         assert initial is not None
-        if latent.shape != initial.shape:
+        if initial.shape not in (latent.shape, (1, *latent.shape[1:])):  # one for all: frames that grew from one
             self._run.warn(f"Prior noise is left out: latents changed from {initial.shape} to {latent.shape}.")
             return output
         factor = self._factor(latent, self._run.plan.trajectory.timesteps[order + 1])
@@ -90,17 +126,21 @@ class _Injection:
         return timesteps[order] < self._noise.start * training_steps
 
     def _factor(self, latent: torch.Tensor, timestep: Any) -> torch.Tensor:
-        factor: torch.Tensor = self.scale(latent.new_ones(1), timestep)
-        return factor
+        return self.scale(latent.new_ones(1), timestep)
+
+
+def _scaling_of(scheduler: Any) -> Callable[..., torch.Tensor]:
+    scale: Callable[..., torch.Tensor] = getattr(scheduler, "scale_model_input", lambda sample, timestep=None: sample)
+    return scale
 
 
 @contextmanager
-def _attributes(instance: Any, **attributes: Any) -> Iterator[None]:
-    """Overrides attributes of an instance for a while."""
+def _attributes(instance: Any, **attributes: Any) -> Iterator[dict[str, Any]]:
+    """Overrides attributes of an instance for a while; gives those that it had of its own."""
     before = {name: vars(instance)[name] for name in attributes if name in vars(instance)}
     vars(instance).update(attributes)
     try:
-        yield
+        yield before
     finally:
         for name in attributes:
             del vars(instance)[name]

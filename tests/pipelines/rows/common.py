@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from transformers import CLIPTokenizer
 
 from tests import toys
 
@@ -24,12 +25,27 @@ class Row:
     inputs: Callable[[int], dict[str, Any]]  # number of images -> arguments of the call
     first: int = 0  # the orders that a call runs through: first <= order < last
     last: int = STEPS
+    passes: tuple[tuple[int, int], ...] = ()  # (first, last) of each, where a call runs through orders again
+    alone: bool = False  # steps are decoded one by one, since attention mixes the batch
     call: dict[str, Any] = field(default_factory=dict)
 
     def pipe(self) -> Any:
         pipe = self.build()
         pipe.set_progress_bar_config(disable=True)
         return pipe
+
+    def computed(self, keys: list[int]) -> list[int]:
+        """The orders of the network calls that are computed in full in a call with these key steps."""
+        return [
+            order
+            for first, last in self.passes or ((self.first, self.last),)
+            for order in range(first, last)
+            if order == first or order in keys
+        ]
+
+    @property
+    def steps(self) -> int:
+        return sum(last - first for first, last in self.passes or ((self.first, self.last),))
 
     def network(self, pipe: Any) -> Any:
         return pipe.components.get("unet") or pipe.transformer
@@ -49,10 +65,22 @@ def image(n: int, size: int = 32, channels: int = 3) -> torch.Tensor:
     return torch.rand((n, channels, size, size), generator=torch.Generator().manual_seed(11))
 
 
+def frames(n: int, size: int = 32) -> list[list[torch.Tensor]]:
+    """``n`` videos."""
+    return [list(video) for video in image(n * FRAMES, size).unflatten(0, (n, FRAMES))]
+
+
 def right_half(n: int) -> torch.Tensor:
     mask = torch.zeros(n, 1, 32, 32)
     mask[..., 16:] = 1
     return mask
+
+
+def tokenizer() -> CLIPTokenizer:
+    """A tokenizer of single letters."""
+    letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[], model_max_length=16)
 
 
 def stable_diffusion(cls: type = StableDiffusionPipeline, *, unet: dict[str, Any] | None = None, **more: Any) -> Any:

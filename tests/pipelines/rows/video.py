@@ -6,11 +6,9 @@ from typing import Any
 
 import torch
 from diffusers import (
-    AnimateDiffPipeline,
     AutoencoderKLTemporalDecoder,
     DDIMScheduler,
     EulerDiscreteScheduler,
-    MotionAdapter,
     StableVideoDiffusionPipeline,
     TextToVideoSDPipeline,
     UNet3DConditionModel,
@@ -39,20 +37,6 @@ def text_to_video() -> Any:
     return TextToVideoSDPipeline(
         vae=base.vae, text_encoder=base.text_encoder, tokenizer=None, unet=network, scheduler=base.scheduler
     )
-
-
-def animate_diff() -> Any:
-    base = toys.stable_diffusion()
-    torch.manual_seed(4)
-    motion = MotionAdapter(
-        block_out_channels=(8, 8, 16, 16),
-        motion_layers_per_block=1,
-        motion_norm_num_groups=4,
-        motion_num_attention_heads=2,
-        motion_max_seq_length=8,
-    )
-    components = {name: base.components[name] for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
-    return AnimateDiffPipeline(**components, motion_adapter=motion.eval())
 
 
 def stable_video_diffusion() -> Any:
@@ -97,7 +81,6 @@ ROWS = [
         toys.prompt,
         call={"num_frames": FRAMES, "height": 32, "width": 32},
     ),
-    Row("animate-diff", animate_diff, toys.prompt, call={"num_frames": FRAMES, "height": 32, "width": 32}),
     Row(
         "stable-video-diffusion",
         stable_video_diffusion,

@@ -18,6 +18,11 @@ from tests import toys
 from .common import Row, image, right_half
 
 POOLED = 8  # width of SDXL's pooled prompt
+XL = {  # pooled text and image sizes beside the prompt
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 6 * 8 + POOLED,
+}
 
 
 def pooled(n: int) -> dict[str, torch.Tensor]:
@@ -30,19 +35,13 @@ def pooled(n: int) -> dict[str, torch.Tensor]:
 
 
 def xl(cls: type = StableDiffusionXLPipeline, **unet: Any) -> Any:
-    """SDXL: pooled text and image sizes beside the prompt."""
-    added = {
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": 8,
-        "projection_class_embeddings_input_dim": 6 * 8 + POOLED,
-    }
     return cls(
         vae=toys.vae(),
         text_encoder=None,
         text_encoder_2=None,
         tokenizer=None,
         tokenizer_2=None,
-        unet=toys.unet(**added, **unet),
+        unet=toys.unet(**XL, **unet),
         scheduler=EulerDiscreteScheduler.from_config(DDIMScheduler(**toys.SCHEDULER).config),
     )
 
