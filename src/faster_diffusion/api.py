@@ -92,7 +92,7 @@ class Handle:
             RuntimeError: there was no run yet.
         """
         target = self._target()
-        if self._counts is None or self._counts.call is None or target is None:
+        if self._counts is None or not self._counts.calls or target is None:
             raise RuntimeError("There is no run to sum up yet: call the pipeline (or sample within handle.sampling).")
         return summarise(self._counts, self.config, _network_of(target))
 

@@ -24,18 +24,33 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
+class Calls:
+    """The network calls on latents of one shape."""
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]  # of the first, without data
+    computed: int = 0  # calls in which encoder and decoder ran
+    reused: int = 0  # calls answered by the decoder alone, on kept features
+
+
+@dataclass
 class Counts:
     """What happened in a run."""
 
     steps: int = 0  # of the scheduler's trajectory
-    computed: int = 0  # network calls in which encoder and decoder ran
-    reused: int = 0  # network calls answered by the decoder alone, on kept features
+    calls: dict[torch.Size, Calls] = field(default_factory=dict)  # by shape of the latent
     control_computed: int = 0  # calls of a control network
     control_reused: int = 0  # calls of a control network answered by the residuals of a key step
     batches: int = 0  # times the decoder ran; fewer than the calls when steps are decoded together
     key_orders: list[int] = field(default_factory=list)  # one entry a computed call
     cache_bytes: int = 0  # peak of kept features and of predictions that wait for their step
-    call: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # arguments of the first call, without data
+
+    @property
+    def computed(self) -> int:
+        return sum(calls.computed for calls in self.calls.values())
+
+    @property
+    def reused(self) -> int:
+        return sum(calls.reused for calls in self.calls.values())
 
 
 @dataclass
@@ -92,21 +107,22 @@ class Run:
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
         call = NetworkCall(self.network, self.layout, args, kwargs)
-        self.counts.call = self.counts.call or map_tensors(lambda x: torch.empty_like(x, device="meta"), (args, kwargs))
+        calls = self._calls_like(call, args, kwargs)
         order = self.locate(call)
         if order is None:
-            self.counts.computed += 1
+            calls.computed += 1
             self.counts.batches += 1
             return network(*args, **kwargs)
 
         lane = self._lanes.turn(self.plan.trajectory, order)
         memory = self._lanes.slots[lane]
         if memory is None or not self._serves(memory, order, call):
+            calls.computed += 1
             self._lanes.slots[lane] = memory = None  # freed before more is allocated
             return self._key_step(lane, order, call, lambda: network(*args, **kwargs))
         if order not in memory.predictions:
             self._decode(memory, order, call)
-        self.counts.reused += 1
+        calls.reused += 1
         return memory.answer(order)
 
     def reuses(self, order: int) -> bool:
@@ -126,8 +142,14 @@ class Run:
                 self.counts.steps,
             )
 
+    def _calls_like(self, call: NetworkCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Calls:
+        shape = call.sample.shape
+        if shape not in self.counts.calls:
+            without_data = map_tensors(lambda x: torch.empty_like(x, device="meta"), (args, kwargs))
+            self.counts.calls[shape] = Calls(without_data)
+        return self.counts.calls[shape]
+
     def _key_step(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> Any:
-        self.counts.computed += 1
         self.counts.key_orders.append(order)
         until = self.plan.next_key(order)
         if until == order + 1:  # nothing will be reused: the user's own call, compiled if they compiled it

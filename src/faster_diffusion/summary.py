@@ -56,18 +56,19 @@ class Summary:
 
 def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
     """Puts a price on what a run of ``network`` counted."""
-    assert counts.call is not None
-    flops = stage_flops(network, *counts.call)
-    call = sum(flops.values())
-    calls = counts.computed + counts.reused
+    untouched = saved = 0
+    for calls in counts.calls.values():
+        flops = stage_flops(network, *calls.arguments)
+        untouched += (calls.computed + calls.reused) * sum(flops.values())
+        saved += calls.reused * encoder_flops(network, flops)
     return Summary(
         steps=counts.steps,
         key_steps=tuple(sorted(set(counts.key_orders))),
         computed=counts.computed,
         reused=counts.reused,
         decoder_batches=counts.batches,
-        flops=calls * call - counts.reused * encoder_flops(network, flops),
-        flops_untouched=calls * call,
+        flops=untouched - saved,
+        flops_untouched=untouched,
         control_computed=counts.control_computed,
         control_reused=counts.control_reused,
         cache_bytes=counts.cache_bytes,
