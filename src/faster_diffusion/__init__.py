@@ -5,8 +5,18 @@
 >>> image = pipe("a cat wearing sunglasses").images[0]
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from .api import Handle, disable, enable, is_enabled
 from .config import PriorNoise, PropagationConfig
 from .schedule import KeySteps
 
 __all__ = ["Handle", "KeySteps", "PriorNoise", "PropagationConfig", "disable", "enable", "is_enabled"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``fd.demo`` and ``fd.compat`` are loaded when they are first asked for."""
+    if name in ("compat", "demo"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

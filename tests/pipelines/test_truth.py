@@ -1,0 +1,78 @@
+"""Every pipeline of the table against a plain oracle, and its saving against a counter of FLOPs."""
+
+import inspect
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+import faster_diffusion as fd
+from faster_diffusion.stages import stage_names
+from tests.pipelines.oracle import propagated
+from tests.pipelines.rows import ROWS
+
+KEYS = [0, 3, 4]
+CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
+def row(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def pipe(row):
+    return row.pipe()
+
+
+def test_it_is_the_oracle_s_result(row, pipe):
+    network = row.network(pipe)
+    passes = row.passes or ((row.first, row.last),)
+    key_calls = [order == first or order in KEYS for first, last in passes for order in range(first, last)]
+    with propagated(network, stage_names(network)[0], pipe.components.get("controlnet"), key_calls):
+        expected = row.sample(pipe)
+    with fd.enable(pipe, key_steps=KEYS, prior_noise=None):
+        torch.testing.assert_close(row.sample(pipe), expected, **CLOSE)
+
+
+def test_the_flops_in_the_summary_are_those_counted(row, pipe):
+    if row.twin_differs:
+        pytest.skip(row.twin_differs)
+    # The fused attention kernel of the CPU has no FLOP formula in torch; as matrix products it has.
+    with (
+        fd.enable(pipe, key_steps=KEYS, parallel=False) as handle,
+        sdpa_kernel(SDPBackend.MATH),
+        FlopCounterMode(display=False) as counter,
+    ):
+        row.sample(pipe)
+    counted = sum(counter.get_flop_counts()[type(row.network(pipe)).__name__].values())
+    assert handle.summary().flops == counted
+    assert handle.summary().flops < handle.summary().flops_untouched
+
+
+def test_without_guidance_too(row, pipe):
+    """Where the pipeline has guidance, a scale of 1 leaves half of the batch out."""
+    if "guidance_scale" not in inspect.signature(pipe.__call__).parameters:
+        assert row.name.startswith(("unconditional", "stable-video"))
+        return
+    made = {}
+    for parallel in (True, False):
+        with fd.enable(pipe, key_steps=KEYS, parallel=parallel) as handle:
+            made[parallel] = row.sample(pipe, guidance_scale=1.0)
+            assert handle.summary().reused == row.steps - len(row.computed(KEYS))
+    torch.testing.assert_close(made[True], made[False], **CLOSE)
+
+
+def test_offloading_before_or_after_enabling_makes_the_same_image(row, pipe):
+    with fd.enable(pipe, key_steps=KEYS):
+        expected = row.sample(pipe)
+    for enabled_first in (True, False):
+        other = row.pipe()
+        if enabled_first:
+            fd.enable(other, key_steps=KEYS)
+        other.enable_model_cpu_offload(device="cpu")
+        if not enabled_first:
+            fd.enable(other, key_steps=KEYS)
+        for _ in range(2):  # the hooks of offloading are put on anew after every call
+            torch.testing.assert_close(row.sample(other), expected, **CLOSE)
