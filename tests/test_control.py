@@ -6,6 +6,7 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 
 import faster_diffusion as fd
 from tests import toys
+from tests.pipelines.rows.control import adapted_xl, with_edges_xl
 
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 
@@ -150,6 +151,16 @@ def test_adapter_features_act_once_on_what_is_kept(parallel, name):
         add_to_output(block, feature)
     expected = loop(twin, pipe.scheduler, fd.enable(twin, parallel=parallel))
     torch.testing.assert_close(image, expected, rtol=0, atol=1e-4)
+
+
+@MODES
+def test_where_an_adapter_ends_a_key_step_begins(parallel):
+    pipe = adapted_xl()
+    pipe.set_progress_bar_config(disable=True)
+    with fd.enable(pipe, key_steps=[0, 3], parallel=parallel) as handle:
+        call = {**with_edges_xl(1), "generator": torch.manual_seed(3), "num_inference_steps": 10}
+        pipe(**call, output_type="latent", adapter_conditioning_factor=0.6)
+    assert handle.summary().key_steps == (0, 3, 6)
 
 
 def add_to_output(block, feature):

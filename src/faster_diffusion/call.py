@@ -42,11 +42,15 @@ class NetworkCall:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """All that kept features depend on besides latent, timestep and residuals; of the latent, its form."""
+        """All that kept features depend on besides latent, timestep and residuals; of the latent, its form.
+
+        Of an adapter's features, whether there are any: a pipeline hands the same ones to every step, or none.
+        """
         sample = self.sample
         varying = ("timestep", *self._layout.residuals, *self._layout.encoder_inputs)
         fixed = {name: value for name, value in self.values.items() if name not in varying}
-        return {**fixed, self._layout.sample: (*sample.shape, sample.dtype, sample.device)}
+        given = {name: self.values.get(name) is not None for name in self._layout.encoder_inputs}
+        return {**fixed, **given, self._layout.sample: (*sample.shape, sample.dtype, sample.device)}
 
     def arguments(
         self, steps: int, timesteps: torch.Tensor | None, residuals: dict[str, Any], encode: bool

@@ -63,14 +63,17 @@ def run_partially(
                     _first_of(steps, batch), args, kwargs, but=(*narrow_already, layout.shared)
                 )
             features[name] = stage(*args, **kwargs)
-        output = _own_copy(features[name]) if name == encoder[-1] or name in layout.changed else features[name]
+        output = map_tensors(torch.clone, features[name]) if name in layout.changed else features[name]
         return map_tensors(lambda x: repeat(x, steps), output) if layout.joins else output
 
     def decode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if steps > 1 and not layout.joins:
-            # Skip features stay narrow until the block that reads them, so only one block's are tiled at a time.
-            narrow = (HIDDEN, SKIPS, SKIP) if name == decoder[0] else (SKIPS, SKIP)
-            args, kwargs = _map_arguments(lambda x: repeat(x, steps), args, kwargs, only=narrow)
+        if not layout.joins:
+            tiled: tuple[Argument, ...] = ()
+            if name == decoder[0]:
+                tiled += (HIDDEN,)  # for a single step too: a copy of its own, which FreeU scales in place
+            if steps > 1:
+                tiled += (SKIPS, SKIP)  # narrow until the block that reads them: only one block's are tiled at a time
+            args, kwargs = _map_arguments(lambda x: repeat(x, steps), args, kwargs, only=tiled)
         return stage(*args, **kwargs)
 
     calls: dict[str, StageCall] = {**dict.fromkeys(encoder, encode), **dict.fromkeys(decoder, decode)}
@@ -110,13 +113,6 @@ def _map_arguments(
         return map_tensors(function, value) if chosen and not any(argument in names for names in but) else value
 
     return tuple(mapped(i, v) for i, v in enumerate(args)), {name: mapped(name, v) for name, v in kwargs.items()}
-
-
-def _own_copy(output: Any) -> Any:
-    """The running feature map as a copy: FreeU scales it in place in the first decoder block."""
-    if isinstance(output, tuple):
-        return (output[0].clone(), *output[1:])
-    return output.clone()
 
 
 class _StandIn(nn.Module):
