@@ -13,7 +13,8 @@ from diffusers import UNet2DConditionModel
 
 from benchmarks import sd15
 from faster_diffusion import KeySteps
-from faster_diffusion.flops import encoder_flops, stage_flops, twin, unet_inputs
+from faster_diffusion.flops import encoder_flops, stage_flops, twin
+from faster_diffusion.inputs import network_inputs
 
 RESULTS = Path(__file__).parent / "results"
 SDXL = {
@@ -47,7 +48,7 @@ def main() -> None:
 def measure(config: dict[str, Any], side: int) -> dict[str, Any]:
     """One step with guidance, latents of `side` x `side`, and what every plan makes of a run."""
     network: Any = twin(UNet2DConditionModel, config)
-    stages = stage_flops(network, (), unet_inputs(network, 2, side, side))
+    stages = stage_flops(network, (), network_inputs(network, 2, side, side))
     step = sum(stages.values())
     encoder = encoder_flops(network, stages)
     plans = []

@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.flops import SDXL
 from benchmarks.sd15 import UNET as SD15
-from faster_diffusion.flops import encoder_flops, stage_flops, twin, unet_inputs
+from faster_diffusion.flops import encoder_flops, stage_flops, twin
+from faster_diffusion.inputs import network_inputs
 from faster_diffusion.stages import LAYOUTS
 
 
@@ -58,7 +59,7 @@ def test_counts_what_a_real_forward_computes(tiny):
 
 
 def test_stages_stand_in_the_order_they_run(tiny):
-    flops = stage_flops(tiny, (), unet_inputs(tiny, 1, 8, 8))
+    flops = stage_flops(tiny, (), network_inputs(tiny, 1, 8, 8))
     assert list(flops) == [
         "conv_in", "down_blocks.0", "down_blocks.1", "mid_block", "up_blocks.0", "up_blocks.1", "other",
     ]  # fmt: skip
@@ -66,7 +67,7 @@ def test_stages_stand_in_the_order_they_run(tiny):
 
 def test_stable_diffusion_15_costs_what_is_published():
     unet = twin(UNet2DConditionModel, SD15)
-    flops = stage_flops(unet, (), unet_inputs(unet, 2, 64, 64))
+    flops = stage_flops(unet, (), network_inputs(unet, 2, 64, 64))
     assert sum(flops.values()) == pytest.approx(1607e9, rel=1e-3)  # one step with guidance, 803 GMAC
     by_kind = shares(flops)
     assert by_kind["down_blocks"] == pytest.approx(31.0, abs=0.1)
@@ -76,7 +77,7 @@ def test_stable_diffusion_15_costs_what_is_published():
 
 def test_sdxl_shares_are_the_published_ones():
     unet = twin(UNet2DConditionModel, SDXL)
-    by_kind = shares(stage_flops(unet, (), unet_inputs(unet, 2, 128, 128)))
+    by_kind = shares(stage_flops(unet, (), network_inputs(unet, 2, 128, 128)))
     assert by_kind["down_blocks"] == pytest.approx(31.6, abs=0.1)
     assert by_kind["mid_block"] == pytest.approx(11.8, abs=0.1)
     assert by_kind["up_blocks"] == pytest.approx(56.6, abs=0.1)
@@ -93,13 +94,13 @@ def test_dtype_does_not_matter(tiny, dtype):
 def test_the_model_is_not_run(tiny):
     calls = []
     tiny.register_forward_pre_hook(lambda *_: calls.append(1))
-    stage_flops(tiny, (), unet_inputs(tiny, 1, 8, 8))
+    stage_flops(tiny, (), network_inputs(tiny, 1, 8, 8))
     assert not calls
     assert all(parameter.device.type == "cpu" for parameter in tiny.parameters())
 
 
 def test_a_compiled_model_is_counted_as_itself(tiny):
-    inputs = unet_inputs(tiny, 1, 8, 8)
+    inputs = network_inputs(tiny, 1, 8, 8)
     assert stage_flops(torch.compile(tiny), (), inputs) == stage_flops(tiny, (), inputs)
 
 
@@ -110,7 +111,7 @@ def test_a_model_without_config_is_refused():
 
 def test_inputs_follow_the_config():
     labelled = twin(UNet2DConditionModel, {"num_class_embeds": 1000, "in_channels": 7, "cross_attention_dim": 1024})
-    inputs = unet_inputs(labelled, 2, 32, 48)
+    inputs = network_inputs(labelled, 2, 32, 48)
     assert inputs["sample"].shape == (2, 7, 32, 48)
     assert inputs["class_labels"].shape == (2,)
     assert sum(stage_flops(labelled, (), inputs).values()) > 0
@@ -131,7 +132,7 @@ VIDEO = {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 1}
 def test_every_known_network_is_counted(cls, config, shape):
     assert cls.__name__ in LAYOUTS
     network = twin(cls, config)
-    inputs = unet_inputs(network, 2, 16, 16, frames=5)
+    inputs = network_inputs(network, 2, 16, 16, frames=5)
     assert inputs["sample"].shape == shape
     flops = stage_flops(network, (), inputs)
     assert 0 < encoder_flops(network, flops) < sum(flops.values())

@@ -12,10 +12,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .stages import is_known, layout_of, stage_names, unwrap
+from .stages import is_known, stage_names, unwrap
 from .trees import map_tensors
-
-TEXT_TOKENS = 77  # what CLIP's text encoder gives for any prompt
 
 
 def stage_flops(
@@ -49,45 +47,6 @@ def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn
     with torch.device("meta"):
         copy: nn.Module = cls.from_config(config)
     return copy.float().eval().to("meta")  # some parameters are made from lists, on the CPU in spite of the context
-
-
-def unet_inputs(network: nn.Module, batch: int, height: int, width: int, frames: int = 16) -> dict[str, Any]:
-    """Meta tensors that a UNet of `stages.LAYOUTS` accepts as keyword arguments.
-
-    Images are (batch, C, height, width) in latent pixels; videos have a dimension of `frames` besides. The prompt is
-    (batch, 77, D). Sizes and pooled prompt (SDXL), class labels and video settings are there where the config asks.
-    """
-    config: Any = network.config
-    meta = torch.device("meta")
-    shape = [batch, config["in_channels"], height, width]
-    dimension = layout_of(network).frames
-    if dimension is not None:
-        shape.insert(dimension, frames)
-    inputs: dict[str, Any] = {
-        "sample": torch.empty(shape, device=meta),
-        "timestep": torch.empty(batch, dtype=torch.int64, device=meta),
-    }
-    text_width = config.get("encoder_hid_dim") or config.get("cross_attention_dim")
-    if text_width:
-        text_width = text_width if isinstance(text_width, int) else text_width[0]
-        prompts = batch * frames if "motion_max_seq_length" in config else batch  # AnimateDiff repeats them itself
-        inputs["encoder_hidden_states"] = torch.empty(prompts, TEXT_TOKENS, text_width, device=meta)
-    if config.get("addition_embed_type") == "text_time":
-        sizes = 6  # original, crop and target: a height and a width each
-        pooled = config["projection_class_embeddings_input_dim"] - sizes * config["addition_time_embed_dim"]
-        inputs["added_cond_kwargs"] = {
-            "text_embeds": torch.empty(batch, pooled, device=meta),
-            "time_ids": torch.empty(batch, sizes, device=meta),
-        }
-    elif "addition_time_embed_dim" in config and "addition_embed_type" not in config:  # Stable Video Diffusion
-        settings = config["projection_class_embeddings_input_dim"] // config["addition_time_embed_dim"]
-        inputs["added_time_ids"] = torch.empty(batch, settings, device=meta)
-    if config.get("class_embed_type") == "projection":
-        labels = config["projection_class_embeddings_input_dim"]
-        inputs["class_labels"] = torch.empty(batch, labels, device=meta)
-    elif config.get("num_class_embeds") or config.get("class_embed_type") == "timestep":
-        inputs["class_labels"] = torch.empty(batch, dtype=torch.int64, device=meta)
-    return inputs
 
 
 def encoder_flops(network: nn.Module, flops: Mapping[str, int]) -> int:

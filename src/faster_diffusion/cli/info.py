@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..flops import stage_flops, twin, unet_inputs
+from ..flops import stage_flops, twin
+from ..inputs import network_inputs
 from ..stages import LAYOUTS, stage_names
 from . import models, options
 from .errors import CliError, one_line
@@ -62,7 +63,7 @@ def info(
     height, width = (_latent(size, factor, config) for size in (height, width))
     network: Any = twin(cls, config)
     rows = GUIDED if config.get("cross_attention_dim") else 1
-    inputs = unet_inputs(network, rows, height, width)
+    inputs = network_inputs(network, rows, height, width)
     flops = stage_flops(network, (), inputs)
     encoder, total = stage_names(network)[0], sum(flops.values())
     stages = [

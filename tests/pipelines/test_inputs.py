@@ -1,0 +1,23 @@
+"""The network of every row can be priced without a pipeline that calls it."""
+
+import pytest
+
+from faster_diffusion.flops import encoder_flops, stage_flops
+from faster_diffusion.inputs import network_inputs
+from faster_diffusion.stages import LAYOUTS
+from tests.pipelines.rows import ROWS
+
+SIDE = {"dit": 8}  # its positions are of one size
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_flops_are_counted_of_its_config_alone(row):
+    network = row.network(row.pipe())
+    side = SIDE.get(row.name, 16)
+    flops = stage_flops(network, (), network_inputs(network, 2, side, side, frames=3))
+    assert 0 < encoder_flops(network, flops) < sum(flops.values())
+    assert all(count > 0 for stage, count in flops.items() if "." in stage)
+
+
+def test_the_rows_cover_every_network_that_is_known():
+    assert {type(row.network(row.pipe())).__name__ for row in ROWS} == set(LAYOUTS)
