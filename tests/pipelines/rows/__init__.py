@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from . import animation, control, images, kandinsky, pixel, transformers, video, xl
+from . import animation, audio, control, images, kandinsky, pixel, transformers, video, xl
 from .common import Row
 
-ROWS: list[Row] = [*images.ROWS, *xl.ROWS, *pixel.ROWS, *control.ROWS, *video.ROWS, *animation.ROWS, *kandinsky.ROWS, *transformers.ROWS]
+ROWS: list[Row] = [
+    *images.ROWS,
+    *xl.ROWS,
+    *pixel.ROWS,
+    *control.ROWS,
+    *video.ROWS,
+    *animation.ROWS,
+    *kandinsky.ROWS,
+    *audio.ROWS,
+    *transformers.ROWS,
+]
