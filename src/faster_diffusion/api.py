@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from weakref import finalize, ref
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModularPipeline
 from torch import nn
 
 from .active import CallPatch, Taker, running, takers
@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 _ENTRY = "_faster_diffusion"  # the one attribute put on an enabled pipeline or network
 
-Target: TypeAlias = DiffusionPipeline | nn.Module
+Pipeline: TypeAlias = DiffusionPipeline | ModularPipeline
+Target: TypeAlias = Pipeline | nn.Module
 
 
 def enable(target: Target, config: PropagationConfig | None = None, **overrides: Any) -> Handle:
@@ -81,7 +82,7 @@ class Handle:
         self._counts: Counts | None = None
         self._warned: set[str] = set()
         self._release: Callable[[], object] = lambda: None
-        if isinstance(target, DiffusionPipeline):
+        if isinstance(target, Pipeline):
             _pipeline_calls.acquire(type(target))
             self._release = finalize(self, _pipeline_calls.release, type(target))  # at disable, or with the pipeline
 
