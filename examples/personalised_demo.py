@@ -1,7 +1,7 @@
 """A personalised model: textual inversion and LoRA, loaded before or after enabling.
 
 By default on the embedded model with a word of its own, <plum>, whose embedding lies between two colours. With weights:
---model stable-diffusion-v1-5/stable-diffusion-v1-5 --embedding sd-concepts-library/cat-toy --prompt "a <cat-toy> in the sea"
+--model stable-diffusion-v1-5/stable-diffusion-v1-5 --embedding sd-concepts-library/cat-toy --prompt "a <cat-toy>"
 """
 
 import torch
@@ -31,12 +31,14 @@ pipe.to("cuda" if torch.cuda.is_available() else "cpu")
 
 compare(
     pipe,
-    lambda: pipe(
-        [args.prompt] * 2,
-        num_inference_steps=args.steps,
-        guidance_scale=guidance,
-        generator=[torch.Generator().manual_seed(seed) for seed in (0, 1)],
-    ).images,
+    lambda: (
+        pipe(
+            [args.prompt] * 2,
+            num_inference_steps=args.steps,
+            guidance_scale=guidance,
+            generator=[torch.Generator().manual_seed(seed) for seed in (0, 1)],
+        ).images
+    ),
     args.output,
     key_steps="dreambooth",
 )

@@ -7,7 +7,7 @@ from sidebyside import compare, options
 import faster_diffusion as fd
 
 parser = options(__doc__, model="scenes", steps=50, output="sd_demo.png")
-parser.add_argument("--prompt", nargs="+", default=["a large red sphere left of a small blue cube on a grey background"])
+parser.add_argument("--prompt", nargs="+", default=["a large red sphere left of a small blue cube"])
 args = parser.parse_args()
 
 if args.model == "scenes":
@@ -18,11 +18,13 @@ pipe.to("cuda" if torch.cuda.is_available() else "cpu")
 
 compare(
     pipe,
-    lambda: pipe(
-        args.prompt,
-        num_inference_steps=args.steps,
-        guidance_scale=guidance,
-        generator=[torch.Generator().manual_seed(seed) for seed in range(len(args.prompt))],
-    ).images,
+    lambda: (
+        pipe(
+            args.prompt,
+            num_inference_steps=args.steps,
+            guidance_scale=guidance,
+            generator=[torch.Generator().manual_seed(seed) for seed in range(len(args.prompt))],
+        ).images
+    ),
     args.output,
 )
