@@ -18,6 +18,7 @@ from .config import PriorNoise, PropagationConfig
 from .control import Control
 from .engine import Counts, Run
 from .noise import injected
+from .refused import refuse
 from .schedule import KeySteps
 from .stages import LAYOUTS, layout_of, unwrap
 from .summary import Summary, summarise
@@ -52,6 +53,7 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
         raise TypeError(f"fd.enable takes a diffusers pipeline or its UNet; got {type(target).__name__}.")
     network = _network_of(target)
     layout_of(network)
+    refuse(type(target))
     config = replace(config or PropagationConfig(), **overrides)
     classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
     handle = Handle(target, replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes)))

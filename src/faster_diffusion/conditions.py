@@ -54,7 +54,11 @@ def _version(value: Any) -> int | None:
 
 
 def adapters(network: nn.Module) -> tuple[Any, ...]:
-    """Which LoRA adapters act on the network and how strongly; empty without any."""
+    """What acts on the network beside its arguments, and how strongly: LoRA, IP-Adapter, GLIGEN's gates."""
+    return (*_loras(network), *_example_images(network), *_gates(network))
+
+
+def _loras(network: nn.Module) -> tuple[Any, ...]:
     if not getattr(network, "peft_config", None):
         return ()
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -64,3 +68,16 @@ def adapters(network: nn.Module) -> tuple[Any, ...]:
         for tuner in network.modules()
         if isinstance(tuner, BaseTunerLayer)
     )
+
+
+def _example_images(network: nn.Module) -> tuple[Any, ...]:
+    if not hasattr(getattr(network, "encoder_hid_proj", None), "image_projection_layers"):
+        return ()
+    processors: dict[str, Any] = getattr(network, "attn_processors", {})
+    return tuple(str(processor.scale) for processor in processors.values() if hasattr(processor, "scale"))
+
+
+def _gates(network: nn.Module) -> tuple[Any, ...]:
+    if "gated" not in str(getattr(network, "config", {}).get("attention_type")):
+        return ()
+    return tuple(module.enabled for module in network.modules() if type(module).__name__ == "GatedSelfAttentionDense")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import animation, audio, control, images, kandinsky, pixel, transformers, video, xl
+from . import animation, audio, control, images, kandinsky, perception, pixel, transformers, variants, video, xl
 from .common import Row
 
 ROWS: list[Row] = [
@@ -10,9 +10,11 @@ ROWS: list[Row] = [
     *xl.ROWS,
     *pixel.ROWS,
     *control.ROWS,
+    *variants.ROWS,
     *video.ROWS,
     *animation.ROWS,
     *kandinsky.ROWS,
     *audio.ROWS,
+    *perception.ROWS,
     *transformers.ROWS,
 ]

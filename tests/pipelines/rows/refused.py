@@ -1,0 +1,52 @@
+"""Pipelines that cannot be accelerated although their network could be, and a word of the reason that users are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from diffusers import (
+    EulerDiscreteScheduler,
+    KarrasVePipeline,
+    KarrasVeScheduler,
+    LEditsPPPipelineStableDiffusion,
+    LEditsPPPipelineStableDiffusionXL,
+    ScoreSdeVePipeline,
+    ScoreSdeVeScheduler,
+    StableDiffusionAttendAndExcitePipeline,
+    StableDiffusionLatentUpscalePipeline,
+    StableDiffusionSAGPipeline,
+)
+
+from tests import toys
+
+from .images import unconditional
+from .xl import xl
+
+MAPS, NOISE_LEVEL = "attention maps", "noise level"
+
+
+def like_stable_diffusion(cls: Any, *names: str) -> Any:
+    parts = toys.stable_diffusion().components
+    return cls(**{name: parts[name] for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler", *names)})
+
+
+def latent_upscale() -> Any:
+    parts = toys.stable_diffusion().components
+    return StableDiffusionLatentUpscalePipeline(
+        **{name: parts[name] for name in ("vae", "text_encoder", "tokenizer", "unet")},
+        scheduler=EulerDiscreteScheduler(),
+    )
+
+
+SAFETY = ("safety_checker", "feature_extractor")
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "latent-upscale": (latent_upscale, NOISE_LEVEL),
+    "score-sde-ve": (lambda: unconditional(ScoreSdeVePipeline, ScoreSdeVeScheduler()), NOISE_LEVEL),
+    "karras-ve": (lambda: unconditional(KarrasVePipeline, KarrasVeScheduler()), NOISE_LEVEL),
+    "ledits": (lambda: like_stable_diffusion(LEditsPPPipelineStableDiffusion, *SAFETY), MAPS),
+    "ledits-xl": (lambda: LEditsPPPipelineStableDiffusionXL.from_pipe(xl()), MAPS),
+    "attend-and-excite": (lambda: like_stable_diffusion(StableDiffusionAttendAndExcitePipeline, *SAFETY), MAPS),
+    "self-attention-guidance": (lambda: like_stable_diffusion(StableDiffusionSAGPipeline, *SAFETY), MAPS),
+}

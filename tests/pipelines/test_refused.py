@@ -1,0 +1,22 @@
+"""Pipelines that cannot be accelerated say so when that is asked for, and go on as they are."""
+
+import pytest
+
+import faster_diffusion as fd
+from tests.pipelines.rows.refused import REFUSED
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_is_refused_with_the_reason(name):
+    build, reason = REFUSED[name]
+    pipe = build()
+    with pytest.raises(ValueError, match=rf"{type(pipe).__name__} cannot be accelerated: .*{reason}.*\."):
+        fd.enable(pipe)
+    assert not fd.is_enabled(pipe)
+
+
+def test_a_class_that_inherits_from_a_refused_one_is_refused_too():
+    pipe = REFUSED["latent-upscale"][0]()
+    pipe.__class__ = type("OfMyOwn", (type(pipe),), {})
+    with pytest.raises(ValueError, match="OfMyOwn cannot be accelerated: .*noise level"):
+        fd.enable(pipe)
