@@ -1,4 +1,4 @@
-"""Pipelines that cannot be accelerated although their network could be, and a word of the reason that users are given."""
+"""Pipelines that cannot be accelerated although their network could be, and words of the reason that users are told."""
 
 from __future__ import annotations
 
