@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import animation, audio, control, images, kandinsky, pixel, transformers, variants, video, xl
+from . import animation, audio, control, images, kandinsky, perception, pixel, transformers, variants, video, xl
 from .common import Row
 
 ROWS: list[Row] = [
@@ -15,5 +15,6 @@ ROWS: list[Row] = [
     *animation.ROWS,
     *kandinsky.ROWS,
     *audio.ROWS,
+    *perception.ROWS,
     *transformers.ROWS,
 ]

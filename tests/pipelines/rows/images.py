@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from diffusers import (
+    CMStochasticIterativeScheduler,
+    ConsistencyModelPipeline,
     DDIMPipeline,
     DDIMScheduler,
     DDPMPipeline,
@@ -102,5 +104,11 @@ ROWS = [
     ),
     Row("upscale-x4", upscale, lambda n: {**toys.prompt(n), "image": image(n, 16)}),
     Row("unconditional-ddpm", lambda: unconditional(DDPMPipeline, DDPMScheduler()), as_one_generator),
+    Row(
+        "unconditional-consistency",
+        lambda: unconditional(ConsistencyModelPipeline, CMStochasticIterativeScheduler()),
+        as_one_generator,
+        call={"output_type": "pt"},
+    ),
     Row("unconditional-ddim", lambda: unconditional(DDIMPipeline, DDIMScheduler()), as_one_generator),
 ]
