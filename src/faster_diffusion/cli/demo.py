@@ -58,7 +58,7 @@ def demo(
         typer.echo(f"{name.capitalize()}: {agreement}")
     shown = {
         "model": "scenes",
-        **asdict(settings),
+        **settings.to_dict(),
         "seed": seed,
         "acceleration": asdict(acceleration),
         "original_time": both.original_time.to_dict(),

@@ -11,7 +11,7 @@ import typer
 import faster_diffusion as fd
 
 from .. import demo
-from . import comparison, images, models, options, sampling, schedulers
+from . import comparison, images, models, options, sampling, schedulers, steering
 from .errors import CliError, one_line
 
 GUIDANCE_SCALE = 7.5  # of Stable Diffusion; the embedded models have their own
@@ -32,6 +32,13 @@ def generate(
     batch_size: Annotated[int, typer.Option(min=1, help="Images sampled at once; changes no image.")] = 4,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
+    image: steering.ImageOption = None,
+    strength: steering.StrengthOption = None,
+    control: steering.ControlOption = None,
+    controlnet: steering.ControlNetOption = None,
+    control_scale: steering.ControlScaleOption = 1.0,
+    lora: steering.LoraOption = None,
+    embedding: steering.EmbeddingOption = None,
     key_steps: options.KeyStepsOption = "paper",
     parallel: options.ParallelOption = True,
     prior_noise: options.PriorNoiseOption = True,
@@ -47,18 +54,20 @@ def generate(
     _check_out(out, len(wanted))
     schedulers.check(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
+    steered = steering.Steering(lora or (), embedding or (), image, strength, control, controlnet, control_scale)
     pipe = models.load(model, dtype, device)
     _check_takes_prompts(pipe)
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
+    pipe = steered.applied(pipe)
     sampling.check_size(pipe, height=height, width=width)
     acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
     if guidance is None:
         guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
-    settings = sampling.Settings(steps, guidance, negative, height, width)
+    settings = sampling.Settings(steps, guidance, negative, height, width, steered)
     shared = {
         "model": model,
-        **asdict(settings),
+        **settings.to_dict(),
         "scheduler": type(pipe.scheduler).__name__,
         "acceleration": asdict(acceleration),
         "dtype": str(pipe.unet.dtype).removeprefix("torch."),

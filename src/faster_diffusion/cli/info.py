@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..flops import stage_flops, twin
 from ..inputs import network_inputs
-from ..stages import LAYOUTS, stage_names
+from ..stages import LAYOUTS, layout_of, stage_names
 from . import models, options
 from .errors import CliError, one_line
 
@@ -57,24 +57,26 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Shows a model's stages, their share of the FLOPs, and what a plan saves. Loads no weights."""
-    config = _unet_config(model)
-    cls = _unet_class(config)
+    config = _network_config(model)
+    cls = _network_class(config)
     factor = _pixels_per_latent(model)
     height, width = (_latent(size, factor, config) for size in (height, width))
     network: Any = twin(cls, config)
-    rows = GUIDED if config.get("cross_attention_dim") else 1
+    conditional = config.get("cross_attention_dim") or config.get("num_embeds_ada_norm")
+    rows = GUIDED if conditional else 1
     inputs = network_inputs(network, rows, height, width)
     flops = stage_flops(network, (), inputs)
     encoder, total = stage_names(network)[0], sum(flops.values())
     stages = [
         Stage(name, "encoder" if name in encoder else "decoder", count, count / total) for name, count in flops.items()
     ]
-    plan = _plan(options.Acceleration(key_steps, parallel=True, prior_noise=False), steps, stages)
+    acceleration = options.Acceleration(key_steps, parallel=True, prior_noise=False)
+    plan = _plan(acceleration, acceleration.orders(steps, (cls.__name__,)), steps, stages)
     facts = {
         "model": model,
         "network": type(network).__name__,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "latents": list(inputs["sample"].shape),
+        "latents": list(inputs[layout_of(network).sample].shape),
         "pixels": [height * factor, width * factor],
     }
     if as_json:
@@ -84,8 +86,7 @@ def info(
         _show(facts, stages, plan)
 
 
-def _plan(acceleration: options.Acceleration, steps: int, stages: list[Stage]) -> Plan:
-    orders = acceleration.orders(steps)
+def _plan(acceleration: options.Acceleration, orders: tuple[int, ...], steps: int, stages: list[Stage]) -> Plan:
     total = sum(stage.flops for stage in stages)
     encoder = sum(stage.flops for stage in stages if stage.part == "encoder")
     flops = steps * total - (steps - len(orders)) * encoder
@@ -119,19 +120,20 @@ def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
     )
 
 
-def _unet_config(model: str) -> dict[str, Any]:
+def _network_config(model: str) -> dict[str, Any]:
     index = models.read_config(model, "model_index.json")
-    if index is not None and "unet" not in index:
+    component = None if index is None else next((name for name in ("unet", "transformer") if name in index), "")
+    if index is not None and not component:
         raise CliError(
             f"{model} is a {index.get('_class_name')}, which has no UNet. Networks known: {', '.join(LAYOUTS)}."
         )
-    config = models.read_config(model, "unet/config.json" if index is not None else "config.json")
+    config = models.read_config(model, f"{component}/config.json" if component else "config.json")
     if config is None:
         raise CliError(f"{model} has neither unet/config.json nor config.json, so its network is not known.")
     return config
 
 
-def _unet_class(config: dict[str, Any]) -> type:
+def _network_class(config: dict[str, Any]) -> type:
     name = config.get("_class_name")
     if name not in LAYOUTS:
         raise CliError(f"The network is a {name}, whose stages are not known. Networks known: {', '.join(LAYOUTS)}.")

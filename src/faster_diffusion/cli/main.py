@@ -9,6 +9,7 @@ from .demo import demo
 from .errors import show_our_warnings_only
 from .generate import generate
 from .info import info
+from .video import video
 
 app = typer.Typer(
     help="Faster sampling of diffusion models, with the proof of what it keeps.",
@@ -36,4 +37,5 @@ def main(
 
 app.command()(demo)
 app.command()(generate)
+app.command()(video)
 app.command()(info)

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -51,13 +52,13 @@ class Acceleration:
     def __post_init__(self) -> None:
         self._parsed()
 
-    def orders(self, calls: int) -> tuple[int, ...]:
-        """The key steps of a run of `calls` network calls.
+    def orders(self, calls: int, classes: Iterable[str] = ()) -> tuple[int, ...]:
+        """The key steps of a run of `calls` network calls; what "paper" means depends on the `classes` of a model.
 
         Raises:
             CliError: one lies outside the run.
         """
-        parsed = self._parsed()
+        parsed = self._parsed().for_classes(classes)
         beyond = [key for key in parsed.rule.keys if key >= calls] if isinstance(parsed.rule, Explicit) else []
         if beyond:
             raise CliError(f"Key step {beyond[0]} is out of range: this run has the orders 0 to {calls - 1}.")

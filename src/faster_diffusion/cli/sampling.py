@@ -1,13 +1,14 @@
 """One way of sampling for all commands: a seed an image, so that an image does not depend on its batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from PIL import Image
 
 from .errors import FAILED, CliError
+from .steering import Steering
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Settings:
     negative: str | None = None
     height: int | None = None
     width: int | None = None
+    steering: Steering = field(default_factory=Steering)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the record in a picture."""
+        own = {name: value for name, value in vars(self).items() if name != "steering"}
+        return {**own, **self.steering.to_dict()}
 
 
 def requests(prompts: Sequence[str], per_prompt: int, seed: int) -> list[Request]:
@@ -41,7 +48,7 @@ def sample(pipe: Any, wanted: Sequence[Request], settings: Settings, batch_size:
     for start in range(0, len(wanted), batch_size):
         batch = wanted[start : start + batch_size]
         negative = None if settings.negative is None else [settings.negative] * len(batch)
-        size = {"height": settings.height, "width": settings.width}
+        size = {} if settings.steering.image else {"height": settings.height, "width": settings.width}
         output = pipe(
             prompt=[request.prompt for request in batch],
             negative_prompt=negative,
@@ -50,9 +57,16 @@ def sample(pipe: Any, wanted: Sequence[Request], settings: Settings, batch_size:
             # On the CPU, so that a seed means the same image on every device.
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in batch],
             **{name: value for name, value in size.items() if value is not None},
+            **settings.steering.arguments(len(batch), _pixels(pipe, settings)),
         )
         images += output.images
     return images
+
+
+def _pixels(pipe: Any, settings: Settings) -> tuple[int, int]:
+    """Width and height, by default the model's own."""
+    own = pipe.unet.config.sample_size * pipe.vae_scale_factor if hasattr(pipe, "vae_scale_factor") else 0
+    return settings.width or own, settings.height or own
 
 
 def check_size(pipe: Any, **sizes: int | None) -> None:

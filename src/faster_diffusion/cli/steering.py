@@ -1,0 +1,131 @@
+"""What steers images besides the prompt: weights of one's own, an image to start from, an image to follow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, ControlNetModel
+from PIL import Image, UnidentifiedImageError
+
+from .errors import FAILED, CliError, first_line
+
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option("--lora", metavar="LORA[:WEIGHT]", help="A folder, file or hub id of a LoRA; may be repeated."),
+]
+EmbeddingOption = Annotated[
+    list[str] | None,
+    typer.Option("--embedding", help="A folder, file or hub id of a textual inversion; may be repeated."),
+]
+ImageOption = Annotated[Path | None, typer.Option("--image", help="A picture to start from.")]
+StrengthOption = Annotated[
+    float | None, typer.Option("--strength", min=0, max=1, help="How far to leave --image, 0 to 1; 0.8 by default.")
+]
+ControlOption = Annotated[Path | None, typer.Option("--control", help="A picture to follow: edges, a pose, a depth.")]
+ControlNetOption = Annotated[
+    str | None, typer.Option("--controlnet", help="A folder or hub id of the ControlNet that reads --control.")
+]
+ControlScaleOption = Annotated[float, typer.Option("--control-scale", min=0, help="How closely to follow --control.")]
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The options as given.
+
+    Raises:
+        CliError: one is missing that another needs.
+    """
+
+    lora: Sequence[str] = ()
+    embedding: Sequence[str] = ()
+    image: Path | None = None
+    strength: float | None = None
+    control: Path | None = None
+    controlnet: str | None = None
+    control_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.control is None) != (self.controlnet is None):
+            raise CliError("--control and --controlnet go together: a picture, and the ControlNet that reads it.")
+        if self.strength is not None and self.image is None:
+            raise CliError("--strength says how far to leave --image; give one.")
+        for picture in (self.image, self.control):
+            if picture is not None:
+                read_image(picture)
+
+    def applied(self, pipe: Any) -> Any:
+        """The pipeline with its weights loaded, of the class that takes such pictures."""
+        for embedding in self.embedding:
+            _load(embedding, pipe.load_textual_inversion)
+        names = [f"lora{number}" for number in range(len(self.lora))]
+        weights = []
+        for name, lora in zip(names, self.lora, strict=True):
+            path, weight = _path_and_weight(lora)
+            _load(path, lambda path, name=name: pipe.load_lora_weights(path, adapter_name=name))
+            weights.append(weight)
+        if names:
+            pipe.set_adapters(names, weights)
+        more: dict[str, Any] = {}
+        if self.controlnet is not None:
+            more["controlnet"] = _load(
+                self.controlnet, lambda path: ControlNetModel.from_pretrained(path, torch_dtype=pipe.unet.dtype)
+            ).to(pipe.device)
+        if self.image is None and not more:
+            return pipe
+        auto = AutoPipelineForText2Image if self.image is None else AutoPipelineForImage2Image
+        try:
+            steered: Any = auto.from_pipe(pipe, **more)
+        except ValueError as error:
+            raise CliError(f"{type(pipe).__name__} takes no such picture: {first_line(error)}", FAILED) from error
+        steered.set_progress_bar_config(**pipe._progress_bar_config)
+        return steered
+
+    def arguments(self, count: int, size: tuple[int, int]) -> dict[str, Any]:
+        """Arguments of a call for ``count`` images of ``size`` (width, height)."""
+        arguments: dict[str, Any] = {}
+        if self.image is not None:
+            arguments["image"] = [read_image(self.image).resize(size)] * count
+            arguments["strength"] = 0.8 if self.strength is None else self.strength
+        if self.control is not None:
+            name = "image" if self.image is None else "control_image"
+            arguments[name] = [read_image(self.control).resize(size)] * count
+            arguments["controlnet_conditioning_scale"] = self.control_scale
+        return arguments
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was given, for the record in a picture."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+        return {name: value for name, value in plain.items() if value != getattr(Steering, name)}
+
+
+def read_image(path: Path) -> Image.Image:
+    """A picture from a file.
+
+    Raises:
+        CliError: there is none.
+    """
+    try:
+        return Image.open(path).convert("RGB")
+    except FileNotFoundError:
+        raise CliError(f"There is no picture {path}.") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise CliError(f"{path} is no picture that can be read: {first_line(error)}") from error
+
+
+def _path_and_weight(lora: str) -> tuple[str, float]:
+    """``"style.safetensors:0.7"`` as path and weight; without a number after the colon the weight is 1."""
+    path, _, weight = lora.rpartition(":")
+    try:
+        return (path, float(weight)) if path else (lora, 1.0)
+    except ValueError:
+        return lora, 1.0
+
+
+def _load(name: str, load: Any) -> Any:
+    try:
+        return load(name)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise CliError(f"{name} could not be loaded: {first_line(error)}", FAILED) from error

@@ -1,0 +1,85 @@
+"""`faster-diffusion video`: a video from a prompt or a picture, accelerated."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from diffusers import TextToVideoZeroPipeline, UNet2DConditionModel
+from diffusers.utils import numpy_to_pil
+from PIL import Image
+
+import faster_diffusion as fd
+
+from .. import demo
+from ..stages import unwrap
+from . import models, options, sampling
+from .errors import CliError, one_line
+from .steering import ImageOption, read_image
+
+
+@one_line
+def video(
+    prompt: Annotated[str, typer.Argument(metavar="[PROMPT]", help="What the video shows.", show_default=False)] = "",
+    model: options.ModelOption = "scenes",
+    image: ImageOption = None,
+    frames: Annotated[int, typer.Option(min=2, help="How many.")] = 8,
+    fps: Annotated[int, typer.Option(min=1, help="Frames a second.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 50,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    height: options.PixelsOption = None,
+    width: options.PixelsOption = None,
+    key_steps: options.KeyStepsOption = "paper",
+    parallel: options.ParallelOption = True,
+    prior_noise: options.PriorNoiseOption = True,
+    dtype: options.DtypeOption = None,
+    device: options.DeviceOption = None,
+    out: Annotated[Path, typer.Option(help="A .gif or .webp file.")] = Path("video.gif"),
+) -> None:
+    """Makes a video. A model that draws images makes one by Text2Video-Zero."""
+    if out.suffix.lower() not in (".gif", ".webp"):
+        raise CliError(f"--out {out} is neither a .gif nor a .webp file.")
+    acceleration = options.Acceleration(key_steps, parallel, prior_noise)
+    pipe = _makes_videos(models.load(model, dtype, device))
+    sampling.check_size(pipe, height=height, width=width)
+    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
+    if guidance is None and model in demo.available():
+        guidance = demo.GUIDANCE_SCALE
+    call: dict[str, Any] = {"num_inference_steps": steps, "generator": torch.Generator("cpu").manual_seed(seed)}
+    call |= {"prompt": prompt} if prompt else {}
+    call |= {"image": read_image(image)} if image else {}
+    wanted = {"guidance_scale": guidance, "height": height, "width": width}
+    call |= {name: value for name, value in wanted.items() if value is not None}
+    handle = fd.enable(pipe, acceleration.config())
+    try:
+        pictures = _frames(pipe, frames, steps, call)
+    except TypeError as error:
+        raise CliError(f"{type(pipe).__name__} does not take this: {error}") from error
+    settings = {"model": model, "prompt": prompt, "seed": seed, "steps": steps, "acceleration": asdict(acceleration)}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    comment = {"comment": json.dumps(settings).encode()} if out.suffix.lower() == ".gif" else {}
+    pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=1000 // fps, loop=0, **comment)
+    typer.echo(out)
+    typer.echo(handle.summary())
+
+
+def _makes_videos(pipe: Any) -> Any:
+    network = getattr(pipe, "unet", None)
+    if network is None:
+        raise CliError(f"{type(pipe).__name__} has no UNet; this accelerates video pipelines that have one.")
+    if not isinstance(unwrap(network), UNet2DConditionModel):
+        return pipe
+    made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
+    made.set_progress_bar_config(**pipe._progress_bar_config)
+    return made
+
+
+def _frames(pipe: Any, frames: int, steps: int, call: dict[str, Any]) -> list[Image.Image]:
+    if isinstance(pipe, TextToVideoZeroPipeline):
+        moves = {"t0": steps * 44 // 50, "t1": steps * 47 // 50}  # its defaults are of 50 steps
+        return list(numpy_to_pil(np.stack(list(pipe(**call, **moves, video_length=frames).images))))
+    return list(pipe(**call, num_frames=frames, output_type="pil").frames[0])
