@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _MAPS = "it reads the attention maps of the whole network at every step, and a reused encoder has none"
 _SIGMA = "its network is given a noise level instead of a timestep of the scheduler, so that no step can be told"
+_STATES = "it swaps the scheduler's state for every part of the image, so that no step can be told"
 
 # Class of a pipeline -> why not; holds for classes that inherit from it as well.
 REFUSED = {
@@ -13,6 +14,7 @@ REFUSED = {
     "LEditsPPPipelineStableDiffusion": _MAPS,
     "LEditsPPPipelineStableDiffusionXL": _MAPS,
     "StableDiffusionAttendAndExcitePipeline": _MAPS,
+    "StableDiffusionPanoramaPipeline": _STATES,
     "StableDiffusionPix2PixZeroPipeline": _MAPS,
     "StableDiffusionSAGPipeline": _MAPS,
 }

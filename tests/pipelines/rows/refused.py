@@ -15,6 +15,7 @@ from diffusers import (
     ScoreSdeVeScheduler,
     StableDiffusionAttendAndExcitePipeline,
     StableDiffusionLatentUpscalePipeline,
+    StableDiffusionPanoramaPipeline,
     StableDiffusionSAGPipeline,
 )
 
@@ -48,5 +49,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "ledits": (lambda: like_stable_diffusion(LEditsPPPipelineStableDiffusion, *SAFETY), MAPS),
     "ledits-xl": (lambda: LEditsPPPipelineStableDiffusionXL.from_pipe(xl()), MAPS),
     "attend-and-excite": (lambda: like_stable_diffusion(StableDiffusionAttendAndExcitePipeline, *SAFETY), MAPS),
+    "panorama": (
+        lambda: like_stable_diffusion(StableDiffusionPanoramaPipeline, *SAFETY),
+        "scheduler's state",
+    ),
     "self-attention-guidance": (lambda: like_stable_diffusion(StableDiffusionSAGPipeline, *SAFETY), MAPS),
 }

@@ -1,5 +1,5 @@
 """Relatives of Stable Diffusion with a condition of their own: depth, a small image, an example image, perturbed
-attention, a layout."""
+attention, a layout, an edit; and few steps by a consistency model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 from diffusers import (
+    CMStochasticIterativeScheduler,
+    ConsistencyModelPipeline,
     DDIMScheduler,
     LDMSuperResolutionPipeline,
     LDMTextToImagePipeline,
+    SemanticStableDiffusionPipeline,
     StableDiffusionDepth2ImgPipeline,
     StableDiffusionGLIGENPipeline,
     StableDiffusionPAGPipeline,
@@ -22,6 +25,7 @@ from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBe
 from tests import toys
 
 from .common import STEPS, Row, image, stable_diffusion, tokenizer
+from .images import as_one_generator
 from .xl import pooled, xl
 
 PERTURBED = ["mid", "up_blocks.1"]  # layers of perturbed-attention guidance
@@ -124,7 +128,43 @@ def gligen() -> Any:
     return pipe
 
 
+def semantic() -> Any:
+    parts = toys.stable_diffusion().components
+    names = ("vae", "text_encoder", "unet", "scheduler", "safety_checker", "feature_extractor")
+    return SemanticStableDiffusionPipeline(
+        **{name: parts[name] for name in names}, tokenizer=tokenizer(), requires_safety_checker=False
+    )
+
+
+def consistency() -> Any:
+    torch.manual_seed(0)
+    network = UNet2DModel(
+        sample_size=16,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("ResnetDownsampleBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        norm_num_groups=4,
+        attention_head_dim=4,
+        num_class_embeds=10,
+        resnet_time_scale_shift="scale_shift",
+    ).eval()
+    return ConsistencyModelPipeline(unet=network, scheduler=CMStochasticIterativeScheduler())
+
+
 ROWS = [
+    Row(
+        "semantic-guidance",
+        semantic,
+        lambda n: {"prompt": ["a dog", "two cats"][:n]},
+        call={"editing_prompt": ["hat"], "edit_warmup_steps": 1},
+    ),
+    Row(
+        "unconditional-consistency",
+        consistency,
+        lambda n: {**as_one_generator(n), "class_labels": [1, 2][:n]},
+        call={"output_type": "pt"},
+    ),
     Row(
         "gligen",
         gligen,
