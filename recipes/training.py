@@ -27,7 +27,7 @@ class Plan:
     ema: float = 0.999  # the longest memory of the averaged weights; shorter at the start
     save_every: int = 500
     seed: int = 0
-    minutes: float = math.inf  # ends early: the cosine then runs over the time instead of the steps
+    minutes: float = math.inf  # ends early: the fall of the rate is then over the time instead of the steps
 
 
 def train(
@@ -168,8 +168,8 @@ def load_average(parts: nn.Module, checkpoint: Path) -> nn.Module:
 
 
 def _schedule(step: int, done: float, plan: Plan) -> float:
-    """A linear warm-up, then half a cosine down to a hundredth."""
-    return min(1.0, (step + 1) / plan.warmup) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+    """A linear warm-up, a long level stretch, and a linear fall to nothing over the last third."""
+    return min(1.0, (step + 1) / plan.warmup, 3 * (1 - done))
 
 
 def _decayed(weights: list[nn.Parameter], decay: float) -> list[dict]:
