@@ -80,8 +80,8 @@ def generate(
         _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps, {acceleration}")
         return
     handle = fd.enable(pipe, acceleration.config())
-    for request, path, image in zip(wanted, paths, sampling.sample(pipe, wanted, settings, batch_size), strict=True):
-        images.save(image, path, {**shared, **asdict(request)})
+    for request, path, made in zip(wanted, paths, sampling.sample(pipe, wanted, settings, batch_size), strict=True):
+        images.save(made, path, {**shared, **asdict(request)})
         typer.echo(path)
     typer.echo(handle.summary())
 

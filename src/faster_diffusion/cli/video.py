@@ -61,7 +61,7 @@ def video(
         raise CliError(f"{type(pipe).__name__} does not take this: {error}") from error
     settings = {"model": model, "prompt": prompt, "seed": seed, "steps": steps, "acceleration": asdict(acceleration)}
     out.parent.mkdir(parents=True, exist_ok=True)
-    comment = {"comment": json.dumps(settings).encode()} if out.suffix.lower() == ".gif" else {}
+    comment: dict[str, Any] = {"comment": json.dumps(settings).encode()} if out.suffix.lower() == ".gif" else {}
     pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=1000 // fps, loop=0, **comment)
     typer.echo(out)
     typer.echo(handle.summary())
