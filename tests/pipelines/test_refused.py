@@ -3,7 +3,7 @@
 import pytest
 
 import faster_diffusion as fd
-from tests.pipelines.rows.refused import REFUSED
+from tests.pipelines.rows.refused import REFUSED, stable_audio
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -20,3 +20,8 @@ def test_a_class_that_inherits_from_a_refused_one_is_refused_too():
     pipe.__class__ = type("OfMyOwn", (type(pipe),), {})
     with pytest.raises(ValueError, match="OfMyOwn cannot be accelerated: .*noise level"):
         fd.enable(pipe)
+
+
+def test_a_transformer_whose_stages_are_not_known_is_refused_by_its_name():
+    with pytest.raises(ValueError, match="StableAudioDiTModel cannot be accelerated: its stages are not known"):
+        fd.enable(stable_audio())

@@ -54,12 +54,12 @@ def test_the_flops_in_the_summary_are_those_counted(row, pipe):
 def test_without_guidance_too(row, pipe):
     """Where the pipeline has guidance, a scale of 1 leaves half of the batch out."""
     if "guidance_scale" not in inspect.signature(pipe.__call__).parameters:
-        assert row.name.startswith(("unconditional", "stable-video", "latent-super-resolution"))
+        assert row.name.startswith(("unconditional", "stable-video", "latent-super-resolution", "marigold"))
         return
     made = {}
     for parallel in (True, False):
         with fd.enable(pipe, key_steps=KEYS, parallel=parallel) as handle:
-            made[parallel] = row.sample(pipe, guidance_scale=1.0, **row.unguided)
+            made[parallel] = row.sample(pipe, **{"guidance_scale": 1.0, **row.unguided})
             assert handle.summary().reused == row.steps - len(row.computed(KEYS))
     torch.testing.assert_close(made[True], made[False], **CLOSE)
 

@@ -128,6 +128,7 @@ ROWS = [
             "generator": torch.Generator().manual_seed(3),
         },
         call={"height": 16, "width": 16},
+        twin_differs="its motion modules attend in windows, which overlap",
     ),
     Row("animate-diff-xl", animate_diff_xl, pooled, call=SIZE),
     Row(

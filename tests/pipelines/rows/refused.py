@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from diffusers import (
+    AutoencoderOobleck,
+    DDIMScheduler,
+    DDPMWuerstchenScheduler,
     EulerDiscreteScheduler,
     KarrasVePipeline,
     KarrasVeScheduler,
@@ -13,10 +16,15 @@ from diffusers import (
     LEditsPPPipelineStableDiffusionXL,
     ScoreSdeVePipeline,
     ScoreSdeVeScheduler,
+    StableAudioDiTModel,
+    StableAudioPipeline,
+    StableCascadeDecoderPipeline,
+    StableCascadePriorPipeline,
     StableDiffusionAttendAndExcitePipeline,
     StableDiffusionLatentUpscalePipeline,
     StableDiffusionPanoramaPipeline,
     StableDiffusionSAGPipeline,
+    WuerstchenDecoderPipeline,
 )
 
 from tests import toys
@@ -24,7 +32,7 @@ from tests import toys
 from .images import unconditional
 from .xl import xl
 
-MAPS, NOISE_LEVEL = "attention maps", "noise level"
+MAPS, NOISE_LEVEL, NO_UNET = "attention maps", "noise level", "neither UNet nor transformer"
 
 
 def like_stable_diffusion(cls: Any, *names: str) -> Any:
@@ -38,6 +46,32 @@ def latent_upscale() -> Any:
         **{name: parts[name] for name in ("vae", "text_encoder", "tokenizer", "unet")},
         scheduler=EulerDiscreteScheduler(),
     )
+
+
+def stable_audio() -> Any:
+    vae = AutoencoderOobleck(
+        encoder_hidden_size=4,
+        downsampling_ratios=[2],
+        decoder_channels=4,
+        decoder_input_channels=4,
+        channel_multiples=[1],
+    )
+    network = StableAudioDiTModel(
+        num_layers=1, num_attention_heads=2, num_key_value_attention_heads=2, attention_head_dim=4
+    )
+    return StableAudioPipeline(
+        vae=vae,
+        text_encoder=None,
+        projection_model=None,
+        tokenizer=None,
+        transformer=network,
+        scheduler=DDIMScheduler(),
+    )
+
+
+def cascade(cls: Any, *others: str) -> Any:
+    parts = dict.fromkeys(("tokenizer", "text_encoder", *others))
+    return cls(**parts, scheduler=DDPMWuerstchenScheduler())
 
 
 SAFETY = ("safety_checker", "feature_extractor")
@@ -54,4 +88,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "scheduler's state",
     ),
     "self-attention-guidance": (lambda: like_stable_diffusion(StableDiffusionSAGPipeline, *SAFETY), MAPS),
+    "stable-cascade": (lambda: cascade(StableCascadeDecoderPipeline, "decoder", "vqgan"), NO_UNET),
+    "stable-cascade-prior": (lambda: cascade(StableCascadePriorPipeline, "prior"), NO_UNET),
+    "wuerstchen": (lambda: cascade(WuerstchenDecoderPipeline, "decoder", "vqgan"), NO_UNET),
 }
