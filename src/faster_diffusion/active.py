@@ -34,6 +34,9 @@ class Taker(Protocol):
 
 takers: ContextVar[tuple[Taker, ...]] = ContextVar("faster_diffusion_takers", default=())
 
+Watch = Callable[[Callable[[], Any]], Any]  # makes a call that is given to it, and returns what that returns
+_watchers: ContextVar[tuple[tuple[nn.Module, Watch], ...]] = ContextVar("faster_diffusion_watchers", default=())
+
 
 class CallPatch:
     """Wraps the ``__call__`` of a class for as long as someone needs it.
@@ -69,12 +72,21 @@ class CallPatch:
 
 def _hand_over(original: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        network = functools.partial(original, self)
         for taker in takers.get():
             if taker.root is self:
-                return taker.predict(functools.partial(original, self), args, kwargs)
-        return original(self, *args, **kwargs)
+                network = functools.partial(_predicted, taker, network)
+                break
+        for root, watch in _watchers.get():
+            if root is self:
+                return watch(functools.partial(network, *args, **kwargs))
+        return network(*args, **kwargs)
 
     return __call__
+
+
+def _predicted(taker: Taker, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return taker.predict(network, args, kwargs)
 
 
 _network_calls = CallPatch(_hand_over)
@@ -93,3 +105,15 @@ def running(*run: Taker) -> Iterator[None]:
         takers.reset(token)
         for cls in classes:
             _network_calls.release(cls)
+
+
+@contextmanager
+def watched(root: nn.Module, watch: Watch) -> Iterator[None]:
+    """Within it, this thread's calls of a network go through ``watch``, whether a run answers them or not."""
+    _network_calls.acquire(type(root))
+    token = _watchers.set((*_watchers.get(), (root, watch)))
+    try:
+        yield
+    finally:
+        _watchers.reset(token)
+        _network_calls.release(type(root))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .active import CallPatch
-from .engine import Run
+from .active import watched
 
 
 @dataclass
@@ -65,8 +63,7 @@ class UNetTimer:
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
-        self._patch = CallPatch(self._timed)
-        self._inside = False
+        self._watched = watched(network, self._timed)
         self._seconds = 0.0
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
@@ -77,28 +74,15 @@ class UNetTimer:
         return self._seconds + sum(start.elapsed_time(end) / 1000 for start, end in self._events)
 
     def __enter__(self) -> UNetTimer:
-        # An accelerated call enters the engine first, an ordinary one the network; whichever is outermost counts.
-        self._patch.acquire(type(self._network))
-        self._predict = Run.predict
-        Run.predict = functools.wraps(Run.predict)(self._timed(Run.predict))  # type: ignore[method-assign]
+        self._watched.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        Run.predict = self._predict  # type: ignore[method-assign]
-        self._patch.release(type(self._network))
+    def __exit__(self, *exception: Any) -> None:
+        self._watched.__exit__(*exception)
 
-    def _timed(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(owner: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._inside or self._network is not getattr(owner, "root", owner):
-                return original(owner, *args, **kwargs)
-            self._inside = True
-            try:
-                with self._measured():
-                    return original(owner, *args, **kwargs)
-            finally:
-                self._inside = False
-
-        return call
+    def _timed(self, call: Callable[[], Any]) -> Any:
+        with self._measured():
+            return call()
 
     @contextmanager
     def _measured(self) -> Iterator[None]:
