@@ -10,12 +10,13 @@ export MALLOC_MMAP_THRESHOLD_ := 2147483648
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export MALLOC_TOP_PAD_        := 268435456
 
-.PHONY: help demo test lint format docs figures clean
+.PHONY: help demo test test-oldest lint format docs figures clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    sample the embedded model, original and accelerated, side by side (demo.png)"
 	@echo "make test    run the tests              (ARGS='-k name' to choose)"
+	@echo "make test-oldest  the pipelines, with the oldest diffusers that is supported"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make figures measure speed and fidelity anew, for the documentation (half an hour on a quiet machine)"
@@ -27,6 +28,10 @@ demo: $(VENV)/.cli
 # One thread each: many small operations, and several workers, leave nothing for a second one to do.
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 $(ARGS)
+
+# The pipelines with the oldest diffusers that is supported, in an environment of its own.
+test-oldest: $(VENV)/oldest/.pipelines
+	OMP_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest --numprocesses=logical --maxprocesses=4 tests/pipelines $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -42,6 +47,7 @@ docs: $(VENV)/.docs
 
 figures: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.flops
+	$(BIN)/python -m benchmarks.pipelines
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/faster-diffusion demo --out docs/images/demo.png
@@ -55,6 +61,12 @@ $(VENV)/bin/python:
 $(VENV)/.cli $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing what is needed into $(VENV), once ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	@touch $@
+
+$(VENV)/oldest/.pipelines: pyproject.toml constraints-oldest.txt | $(VENV)/bin/python
+	@echo "Installing the oldest supported diffusers into $(VENV)/oldest, once ..."
+	@$(PYTHON) -m venv $(VENV)/oldest
+	@$(VENV)/oldest/bin/python -m pip install -qq --disable-pip-version-check -c constraints-oldest.txt -e ".[dev]"
 	@touch $@
 
 clean:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.figures
 
-A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity, or
-speed for all cases that were measured; what stands between the comments is made from benchmarks/results.
+A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
+pipelines, or speed for all cases that were measured; what stands between the comments is made from benchmarks/results.
 """
 
 import json
@@ -11,11 +11,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fidelity, flops, speed
+from benchmarks import fidelity, flops, pipelines, speed
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "pipelines.md")
 _TABLE = re.compile(r"<!-- table (?P<name>[^\n]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -31,7 +31,7 @@ def filled(text: str) -> str:
 
 def table(name: str) -> str:
     """The tables that a page asks for, as Markdown; empty if nothing was measured."""
-    make = {"flops": flops.table, "fidelity": _fidelity, "speed": _speed}[name]
+    make = {"flops": flops.table, "pipelines": pipelines.table, "fidelity": _fidelity, "speed": _speed}[name]
     return "\n\n".join(make(json.loads(path.read_text())) for path in sorted(RESULTS.glob(f"{name}*.json")))
 
 

@@ -1,5 +1,6 @@
 """The documentation says what was measured: every table in it is made from the raw results in the repository."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from benchmarks import figures
 from faster_diffusion.cli.schedulers import SCHEDULERS
 from faster_diffusion.schedule import KeySteps
+from tests.pipelines.rows import ROWS
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,9 +23,15 @@ def test_every_table_is_made_from_the_raw_results(page):
 
 def test_every_raw_result_is_shown():
     text = "".join(page.read_text() for page in figures.PAGES)
-    for name in ("flops", "speed", "fidelity"):
+    names = {"flops", "speed", "fidelity", "pipelines"}
+    for name in names:
         assert f"<!-- table {name} -->" in text
-    assert {path.stem.partition("-")[0] for path in figures.RESULTS.glob("*.json")} <= {"flops", "speed", "fidelity"}
+    assert {path.stem.partition("-")[0] for path in figures.RESULTS.glob("*.json")} <= names
+
+
+def test_every_pipeline_of_the_tests_is_in_the_table():
+    measured = json.loads((figures.RESULTS / "pipelines.json").read_text())
+    assert [row["row"] for row in measured] == [row.name for row in ROWS]
 
 
 def test_the_paper_plan_is_as_described():

@@ -158,8 +158,9 @@ never trained on. The text tower starts as that of a CLIP pair (in `clip/`) trai
 misses of the captions as negatives, and goes on learning with the UNet.
 
 These weights came about while the recipe was being found: the noise had no offset up to step 1,250, the text tower
-stood still up to step 3,750, and the weight of the loss was plain min-SNR up to step 5,250. The recipe as it stands
-starts with all three.
+stood still up to step 3,750, and the weight of the loss was plain min-SNR up to step 5,250. Pairs were told from both
+sides up to step 9,500 and from 10,500 to 13,250, and the learning rate fell as half a cosine, so that the order of two
+things was learned in the last 1,500 steps only. The recipe as it stands starts with all of these.
 
 | part | steps | minutes |
 |---|---|---|
@@ -179,7 +180,8 @@ right number of things, each with its colour and shape, and with two of them the
 
 ## Weaknesses
 
-Training was short. Of two things, one sometimes takes colour or shape from the other, or their places are swapped.
+Training was short. Of two things, one sometimes takes colour or shape from the other, or their places are swapped,
+more often where the second is named from the left or from above ("right of", "below").
 The CLIP pair knows colours, shapes and backgrounds better than relations. There is no notion of anything outside this
 little world, of counts above two, or of words that captions do not use.
 """

@@ -18,7 +18,7 @@ from . import tokenizer
 from .clip import WIDTH
 from .data import Pool, turn
 
-PLAN = Plan(steps=40000, learning_rate=1.4e-3, warmup=300, minutes=206, ema=0.999, save_every=250)
+PLAN = Plan(steps=40000, learning_rate=1.4e-3, warmup=300, minutes=196, ema=0.997, save_every=250)
 BATCH = 32
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 GAMMA = 5.0  # of min-SNR weighting; its square root, as words decide the layout where noise is strongest

@@ -165,14 +165,14 @@ def moved(before, after):
 @pytest.fixture(scope="module")
 def recoloured(scenes):
     """Source and edit of the untouched pipeline."""
-    return PromptToPrompt(scenes, RECOLOURED)(generator=seed(1), **CALL)
+    return PromptToPrompt(scenes, RECOLOURED)(generator=seed(3), **CALL)
 
 
 @pytest.fixture(scope="module")
 def accelerated(scenes):
     """The same, accelerated."""
     with fd.enable(scenes) as handle:
-        images = PromptToPrompt(scenes, RECOLOURED)(generator=seed(1), **CALL)
+        images = PromptToPrompt(scenes, RECOLOURED)(generator=seed(3), **CALL)
         assert handle.summary().reused > 0
     return images
 
@@ -182,26 +182,26 @@ def test_a_recoloured_thing_stays_where_it_was(scenes, images, request):
     source, edit = request.getfixturevalue(images)
     assert obeys(source, RECOLOURED[0]).objects_right
     assert obeys(edit, RECOLOURED[1]).objects_right
-    assert moved(source, edit) < 6  # 2.9 and 2.7 pixels
+    assert moved(source, edit) < 6  # 2.8 and 3.2 pixels
 
 
 def test_without_control_it_does_not_stay(scenes, recoloured):
-    plain = scenes(RECOLOURED[1], generator=seed(1), **CALL).images[0]
-    assert moved(recoloured[0], plain) > 12  # 30.5 pixels: the things change places
+    plain = scenes(RECOLOURED[1], generator=seed(3), **CALL).images[0]
+    assert moved(recoloured[0], plain) > 12  # 32.7 pixels: the things change places
 
 
 def test_an_accelerated_edit_is_close_to_the_full_one(recoloured, accelerated):
-    assert min(psnr(a, b) for a, b in zip(accelerated, recoloured, strict=True)) > 32  # dB; 40.7
+    assert min(psnr(a, b) for a, b in zip(accelerated, recoloured, strict=True)) > 32  # dB; 37.7
 
 
 def test_a_local_blend_leaves_the_rest_as_in_the_source(scenes):
     # Latents, since the autoencoder's normalisation carries some of a change to all pixels.
     def beside_the_cube(**options):
         source, edit = edited(scenes, RECOLOURED, {"generator": seed(1), **FEW}, **options)
-        return distance(source[:, :, :5], edit[:, :, :5])  # the cone is there
+        return distance(source[:, :, 11:], edit[:, :, 11:])  # the cone is there
 
-    assert beside_the_cube() > 0.05  # 0.23
-    assert beside_the_cube(local_blend=LocalBlend("cube", threshold=0.5)) == 0
+    assert beside_the_cube() > 0.05  # 0.10
+    assert beside_the_cube(local_blend=LocalBlend("cube", threshold=0.7)) == 0
 
 
 def test_a_phrase_is_added_to_what_there_is(scenes):

@@ -1,7 +1,8 @@
 """Says what is in a picture of a scene, from its pixels alone: no network, nothing learned, so it can judge a model.
 
 Things are saturated and backgrounds are not, so colour separates them; shading changes brightness but not hue, so hue
-names the colour; and the outline, cut out and scaled to a square, is compared with the outline of each shape.
+names the colour; and the outline, cut out and scaled to a square, is compared with the outline of each shape, sharp and
+with its corners rounded: by sharp outlines alone, a softly drawn cube is taken for a sphere.
 """
 
 from __future__ import annotations
@@ -142,20 +143,43 @@ def _largest_near(values: np.ndarray, reach: int = 2) -> np.ndarray:
 
 
 def _shape(box: np.ndarray) -> str:
-    """The shape whose outline overlaps most with a bool (h, w) cut out tightly."""
+    """The shape whose outline, sharp or softened, overlaps most with a bool (h, w) cut out tightly."""
     outline = _to_field(box)
-    overlap = {s: (outline & t).sum() / (outline | t).sum() for s, t in _templates().items()}
+    overlap = {
+        shape: max((outline & template).sum() / (outline | template).sum() for template in templates)
+        for shape, templates in _templates().items()
+    }
     return max(overlap, key=overlap.__getitem__)
 
 
+SOFTNESS = (0, 1, 2, 3)  # of an outline: the reach of a blur, in 24ths of its side
+
+
 @cache
-def _templates() -> dict[str, np.ndarray]:
-    templates = {}
+def _templates() -> dict[str, list[np.ndarray]]:
+    """Outlines of every shape, and what is left of them where a soft hand has rounded the corners."""
+    side = 8 * FIELD
+    templates: dict[str, list[np.ndarray]] = {}
     for shape in SHAPES:
-        filled = silhouette(shape, 8 * FIELD)
-        rows, columns = np.flatnonzero(filled.any(1)), np.flatnonzero(filled.any(0))
-        templates[shape] = _to_field(filled[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        filled = np.pad(silhouette(shape, side), side // 4)
+        templates[shape] = [_to_field(_cut(_softened(filled, side * reach // 24))) for reach in SOFTNESS]
     return templates
+
+
+def _softened(filled: np.ndarray, reach: int) -> np.ndarray:
+    """A bool (H, W) after a blur: corners are gone, straight edges stay where they are."""
+    blurred = filled.astype(np.float32)
+    for axis in (0, 1):
+        for _ in range(3 if reach else 0):
+            sums = np.cumsum(np.pad(blurred, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]), axis)
+            ends = [np.take(sums, range(start, start + blurred.shape[axis]), axis) for start in (2 * reach + 1, 0)]
+            blurred = (ends[0] - ends[1]) / (2 * reach + 1)
+    return blurred > 0.5
+
+
+def _cut(filled: np.ndarray) -> np.ndarray:
+    rows, columns = np.flatnonzero(filled.any(1)), np.flatnonzero(filled.any(0))
+    return filled[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _to_field(box: np.ndarray) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""Every pipeline of the test suite's table: what "paper" means for it, and how exactly it keeps what it promises.
+
+    python -m benchmarks.pipelines
+
+Takes some minutes; `python -m benchmarks.figures` then puts the table into docs/pipelines.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+import faster_diffusion as fd
+from faster_diffusion.refused import REFUSED
+from faster_diffusion.stages import stage_names
+from tests.pipelines.oracle import propagated
+from tests.pipelines.rows import ROWS
+from tests.pipelines.rows.common import Row
+
+RESULTS = Path(__file__).parent / "results"
+KEYS = [0, 3, 4]
+
+
+def measure(row: Row) -> dict[str, Any]:
+    """How far the accelerated latents of a row lie from what they should be; the latents' spread is 1 to 20."""
+    pipe = row.pipe()
+    network = row.network(pipe)
+    untouched = row.sample(pipe)
+    paper = fd.enable(pipe).config.key_steps
+    with fd.enable(pipe, key_steps="all"):
+        all_key = row.sample(pipe)
+    passes = row.passes or ((row.first, row.last),)
+    key_calls = [order == first or order in KEYS for first, last in passes for order in range(first, last)]
+    with propagated(network, stage_names(network)[0], pipe.components.get("controlnet"), key_calls):
+        oracle = row.sample(pipe)
+    with fd.enable(pipe, key_steps=KEYS, prior_noise=None) as handle:
+        parallel = row.sample(pipe)
+    summary = handle.summary()
+    with fd.enable(pipe, key_steps=KEYS, prior_noise=None, parallel=False):
+        sequential = row.sample(pipe)
+    return {
+        "row": row.name,
+        "pipeline": type(pipe).__name__,
+        "network": type(network).__name__,
+        "paper": str(paper),
+        "together": summary.decoder_batches < summary.computed + summary.reused,
+        "all_key": (all_key - untouched).abs().max().item(),
+        "sequential": (parallel - sequential).abs().max().item(),
+        "oracle": (parallel - oracle).abs().max().item(),
+    }
+
+
+def table(measured: list[dict[str, Any]]) -> str:
+    """What was measured, and what is refused, as Markdown."""
+    lines = [
+        '| pipeline | network | "paper" key steps | decoded | all key | sequential | oracle |',
+        "|---|---|---|---|---|---|---|",
+    ]
+    several = Counter(row["pipeline"] for row in measured)
+    for row in measured:
+        name = f"`{row['pipeline']}`" + (f" ({row['row']})" if several[row["pipeline"]] > 1 else "")
+        decoded = "together" if row["together"] else "one by one"
+        differences = " | ".join(_difference(row[name]) for name in ("all_key", "sequential", "oracle"))
+        lines.append(f"| {name} | `{row['network']}` | {row['paper']} | {decoded} | {differences} |")
+    lines += ["", "| refused | reason |", "|---|---|"]
+    lines += [f"| `{name}` | {reason} |" for name, reason in REFUSED.items()]
+    return "\n".join(lines)
+
+
+def _difference(value: float) -> str:
+    """A bound that does not change from machine to machine."""
+    return (
+        "0" if value == 0 else next(f"< {bound:g}" for bound in (1e-5, 1e-4, 1e-3, 1.0, float("inf")) if value < bound)
+    )
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    measured = [measure(row) for row in tqdm(ROWS)]
+    (RESULTS / "pipelines.json").write_text(json.dumps(measured, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
