@@ -1,4 +1,4 @@
-"""How much of the image is kept on a trained model: fewer key steps keep less, and the paper's keep what is asked for."""
+"""How much of the image is kept on a trained model: fewer key steps keep less, the paper's keep what is asked for."""
 
 import numpy as np
 import pytest
