@@ -168,7 +168,7 @@ def _templates() -> dict[str, list[np.ndarray]]:
 
 def _softened(filled: np.ndarray, reach: int) -> np.ndarray:
     """A bool (H, W) after a blur: corners are gone, straight edges stay where they are."""
-    blurred = filled.astype(np.float32)
+    blurred: np.ndarray = filled.astype(np.float64)
     for axis in (0, 1):
         for _ in range(3 if reach else 0):
             sums = np.cumsum(np.pad(blurred, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]), axis)
