@@ -160,7 +160,8 @@ def _handle_of(target: Target) -> Handle | None:
 def _network_of(target: Target) -> nn.Module:
     if isinstance(target, nn.Module):
         return target
-    network = getattr(target, "unet", None) or getattr(target, "transformer", None)
+    networks = (getattr(target, name, None) for name in ("unet", "transformer"))
+    network = next((network for network in networks if network is not None), None)
     if not isinstance(network, nn.Module):
         raise ValueError(
             f"{type(target).__name__} cannot be accelerated: it has neither UNet nor transformer. "

@@ -146,4 +146,9 @@ def _first(width: Any) -> int:
 
 
 def _flat(widths: Any) -> list[int]:
-    return [widths] if isinstance(widths, int) else [entry for width in widths for entry in _flat(width)]
+    """All widths of a config that has one, or one for each block or each attention layer of it, or none for some."""
+    return (
+        [widths]
+        if isinstance(widths, int)
+        else [entry for width in widths if width is not None for entry in _flat(width)]
+    )

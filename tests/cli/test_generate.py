@@ -102,7 +102,7 @@ def test_dtype(run, tiny_model, tmp_path, dtype):
 
 
 def test_runs_as_a_process(run_process, tiny_model, tmp_path):
-    result = run_process("generate", "a", "--model", tiny_model, "--steps", 4, "--out", "x.png")
+    result = run_process("generate", "a", "--model", tiny_model, "--steps", 8, "--out", "x.png")
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert json.loads(Image.open(tmp_path / "x.png").info["faster-diffusion"])["prompt"] == "a"

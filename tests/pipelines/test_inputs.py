@@ -1,4 +1,4 @@
-"""The network of every row can be priced without a pipeline that calls it."""
+"""Every known network can be priced without a pipeline that calls it."""
 
 import pytest
 
@@ -8,9 +8,14 @@ from faster_diffusion.stages import LAYOUTS
 from tests.pipelines.rows import ROWS
 
 SIDE = {"dit": 8}  # its positions are of one size
+NAMES = {  # one for each kind of network
+    *("stable-diffusion", "if-stage-2", "xl", "unconditional-ddim", "upscale-x4", "controlnet-xs-xl"),
+    *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video"),
+    *("kandinsky-3", "audio-ldm-2", "dit", "pixart-alpha", "hunyuan-dit"),
+}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name in NAMES], ids=lambda row: row.name)
 def test_flops_are_counted_of_its_config_alone(row):
     network = row.network(row.pipe())
     side = SIDE.get(row.name, 16)
@@ -19,5 +24,6 @@ def test_flops_are_counted_of_its_config_alone(row):
     assert all(count > 0 for stage, count in flops.items() if "." in stage)
 
 
-def test_the_rows_cover_every_network_that_is_known():
-    assert {type(row.network(row.pipe())).__name__ for row in ROWS} == set(LAYOUTS)
+def test_every_known_network_is_among_them():
+    assert {row.name for row in ROWS} >= NAMES
+    assert {type(row.network(row.pipe())).__name__ for row in ROWS if row.name in NAMES} == set(LAYOUTS)

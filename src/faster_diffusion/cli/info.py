@@ -122,11 +122,14 @@ def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
 
 def _network_config(model: str) -> dict[str, Any]:
     index = models.read_config(model, "model_index.json")
-    component = None if index is None else next((name for name in ("unet", "transformer") if name in index), "")
-    if index is not None and not component:
-        raise CliError(
-            f"{model} is a {index.get('_class_name')}, which has no UNet. Networks known: {', '.join(LAYOUTS)}."
-        )
+    component = ""
+    if index is not None:
+        transformer = index.get("transformer", ("", ""))[1] in LAYOUTS
+        component = "unet" if "unet" in index else "transformer" if transformer else ""
+        if not component:
+            raise CliError(
+                f"{model} is a {index.get('_class_name')}, which has no UNet. Networks known: {', '.join(LAYOUTS)}."
+            )
     config = models.read_config(model, f"{component}/config.json" if component else "config.json")
     if config is None:
         raise CliError(f"{model} has neither unet/config.json nor config.json, so its network is not known.")
