@@ -5,20 +5,9 @@ import torch
 
 import faster_diffusion as fd
 from faster_diffusion.stages import stage_names
-from tests.pipelines.rows import ROWS
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
-
-
-@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
-def row(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def pipe(row):
-    return row.pipe()
 
 
 @pytest.fixture(scope="module")

@@ -10,20 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import faster_diffusion as fd
 from faster_diffusion.stages import stage_names
 from tests.pipelines.oracle import propagated
-from tests.pipelines.rows import ROWS
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
-
-
-@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
-def row(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def pipe(row):
-    return row.pipe()
 
 
 def test_it_is_the_oracle_s_result(row, pipe):

@@ -1,0 +1,15 @@
+"""Every row of the table, and its pipeline."""
+
+import pytest
+
+from tests.pipelines.rows import ROWS
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
+def row(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def pipe(row):
+    return row.pipe()
