@@ -56,12 +56,9 @@ def pipe():
 
 
 def images(switch, enabled_first, **options):
-    """Two calls of a fresh pipeline, since some hooks are put on anew after every call."""
-    pipe = toys.stable_diffusion()
-    steps = [lambda: fd.enable(pipe, **options), lambda: switch(pipe)]
-    for step in steps if enabled_first else reversed(steps):
-        step()
-    return [toys.sample(pipe) for _ in range(2)]
+    """Two calls of a fresh pipeline with a switch put on before or after enabling."""
+    steps = [toys.accelerated(**options), switch]
+    return toys.images_after(*(steps if enabled_first else reversed(steps)))
 
 
 @pytest.fixture(params=SWITCHES, ids=lambda name: name.replace(" ", "-"))

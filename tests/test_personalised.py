@@ -10,6 +10,7 @@ import faster_diffusion as fd
 from faster_diffusion import demo
 from tests import toys
 from tests.pipelines.rows.variants import ADAPTED, with_example_images
+from tests.toys import accelerated, images_after
 
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 KEYS = [0, 3]
@@ -76,31 +77,19 @@ def load(request, tmp_path):
     return request.param(tmp_path)
 
 
-def images(*steps):
-    """Two calls of a fresh pipeline after these steps."""
-    pipe = toys.stable_diffusion()
-    for step in steps:
-        step(pipe)
-    return [toys.sample(pipe) for _ in range(2)]
-
-
-def accelerated(**options):
-    return lambda pipe: fd.enable(pipe, **options)
-
-
 def test_before_or_after_in_parallel_or_not_it_is_one_image_and_not_that_of_the_old_weights(load):
-    expected, again = images(load, accelerated(key_steps=KEYS))
+    expected, again = images_after(load, accelerated(key_steps=KEYS))
     assert torch.equal(expected, again)
-    assert (expected - images(accelerated(key_steps=KEYS))[0]).abs().max() > 0.1
+    assert (expected - images_after(accelerated(key_steps=KEYS))[0]).abs().max() > 0.1
     for parallel in (True, False, 2):
-        for image in images(accelerated(key_steps=KEYS, parallel=parallel), load):
+        for image in images_after(accelerated(key_steps=KEYS, parallel=parallel), load):
             torch.testing.assert_close(image, expected, rtol=0, atol=1e-4)
 
 
 def test_with_every_step_key_the_image_is_the_untouched_one(load):
-    untouched = images(load)[0]
-    assert torch.equal(images(load, accelerated(key_steps="all"))[0], untouched)
-    assert torch.equal(images(accelerated(key_steps="all"), load)[0], untouched)
+    untouched = images_after(load)[0]
+    assert torch.equal(images_after(load, accelerated(key_steps="all"))[0], untouched)
+    assert torch.equal(images_after(accelerated(key_steps="all"), load)[0], untouched)
 
 
 def test_a_saved_pipeline_comes_back_and_is_accelerated_alike(tmp_path):

@@ -6,6 +6,7 @@ import torch
 
 import faster_diffusion as fd
 from tests import toys
+from tests.toys import accelerated, images_after
 
 
 def merged(pipe):
@@ -13,40 +14,28 @@ def merged(pipe):
     tomesd.apply_patch(pipe, ratio=0.5, max_downsample=8, use_rand=False)
 
 
-def images(*steps):
-    """Two calls of a fresh pipeline after these steps."""
-    pipe = toys.stable_diffusion()
-    for step in steps:
-        step(pipe)
-    return [toys.sample(pipe) for _ in range(2)]
-
-
-def accelerated(**options):
-    return lambda pipe: fd.enable(pipe, **options)
-
-
 @pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 def test_merged_before_or_after_enabling_the_image_is_the_same_and_so_is_the_second(parallel):
-    first, second = images(merged, accelerated(parallel=parallel))
+    first, second = images_after(merged, accelerated(parallel=parallel))
     assert torch.equal(first, second)
-    for image in images(accelerated(parallel=parallel), merged):
+    for image in images_after(accelerated(parallel=parallel), merged):
         assert torch.equal(image, first)
 
 
 def test_in_parallel_equals_sequential_and_merging_matters():
-    parallel, sequential = (images(merged, accelerated(parallel=parallel))[0] for parallel in (True, False))
+    parallel, sequential = (images_after(merged, accelerated(parallel=parallel))[0] for parallel in (True, False))
     torch.testing.assert_close(parallel, sequential, rtol=0, atol=1e-4)
-    assert (parallel - images(accelerated())[0]).abs().max() > 0.1
+    assert (parallel - images_after(accelerated())[0]).abs().max() > 0.1
 
 
 def test_with_every_step_key_and_after_disabling_the_image_is_that_of_merging_alone():
-    expected = images(merged)[0]
-    assert torch.equal(images(merged, accelerated(key_steps="all"))[0], expected)
-    assert torch.equal(images(merged, accelerated(), fd.disable)[0], expected)
+    expected = images_after(merged)[0]
+    assert torch.equal(images_after(merged, accelerated(key_steps="all"))[0], expected)
+    assert torch.equal(images_after(merged, accelerated(), fd.disable)[0], expected)
 
 
 def test_after_the_merging_is_taken_off_the_image_is_that_of_the_engine_alone():
-    assert torch.equal(images(accelerated(), merged, tomesd.remove_patch)[0], images(accelerated())[0])
+    assert torch.equal(images_after(accelerated(), merged, tomesd.remove_patch)[0], images_after(accelerated())[0])
 
 
 def test_tokens_are_merged_and_steps_reused():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
+
+import faster_diffusion as fd
 
 SCHEDULER = {
     "num_train_timesteps": 1000,
@@ -86,3 +90,15 @@ def sample(pipe: StableDiffusionPipeline, n: int = 1, seed: int = 3, **call: obj
         "return_dict": False,
     }
     return pipe(**{**defaults, **call})[0]
+
+
+def images_after(*steps: Callable[[StableDiffusionPipeline], object]) -> list[torch.Tensor]:
+    """Latents of two calls of a fresh pipeline after these steps, since some hooks are put on anew after every call."""
+    pipe = stable_diffusion()
+    for step in steps:
+        step(pipe)
+    return [sample(pipe) for _ in range(2)]
+
+
+def accelerated(**options: object) -> Callable[[StableDiffusionPipeline], object]:
+    return lambda pipe: fd.enable(pipe, **options)

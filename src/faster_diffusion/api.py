@@ -38,7 +38,8 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
     A deepcopy is enabled like its original; a pipeline that merely shares the network (``from_pipe``) is not.
 
     Args:
-        target: a pipeline with a UNet, or the UNet; offloaded, compiled, with adapters, before or after.
+        target: a pipeline with a UNet or a transformer that is known, or that network; offloaded, compiled, with
+            adapters, before or after.
         config: the options as one object; by default the paper's.
         overrides: single options of [`PropagationConfig`], such as ``key_steps="uniform:4"``.
 

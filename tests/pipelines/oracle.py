@@ -12,7 +12,20 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from typing import Any
 
+import torch
 from torch import nn
+
+from faster_diffusion.stages import stage_names
+
+from .rows.common import Row
+
+
+def sample(row: Row, pipe: Any, keys: list[int]) -> torch.Tensor:
+    """What the pipeline of a row has to give with these key steps, without prior noise."""
+    network = row.network(pipe)
+    key_calls = [key for _, key in row.network_calls(keys)]
+    with propagated(network, stage_names(network)[0], pipe.components.get("controlnet"), key_calls):
+        return row.sample(pipe)
 
 
 @contextmanager

@@ -8,19 +8,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import faster_diffusion as fd
-from faster_diffusion.stages import stage_names
-from tests.pipelines.oracle import propagated
+from tests.pipelines import oracle
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
 
 
 def test_it_is_the_oracle_s_result(row, pipe):
-    network = row.network(pipe)
-    passes = row.passes or ((row.first, row.last),)
-    key_calls = [order == first or order in KEYS for first, last in passes for order in range(first, last)]
-    with propagated(network, stage_names(network)[0], pipe.components.get("controlnet"), key_calls):
-        expected = row.sample(pipe)
+    expected = oracle.sample(row, pipe, KEYS)
     with fd.enable(pipe, key_steps=KEYS, prior_noise=None):
         torch.testing.assert_close(row.sample(pipe), expected, **CLOSE)
 

@@ -57,16 +57,18 @@ def sample(pipe: Any, wanted: Sequence[Request], settings: Settings, batch_size:
             # On the CPU, so that a seed means the same image on every device.
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in batch],
             **{name: value for name, value in size.items() if value is not None},
-            **settings.steering.arguments(len(batch), _pixels(pipe, settings)),
+            **_pictures(pipe, settings, len(batch)),
         )
         images += output.images
     return images
 
 
-def _pixels(pipe: Any, settings: Settings) -> tuple[int, int]:
-    """Width and height, by default the model's own."""
-    own = pipe.unet.config.sample_size * pipe.vae_scale_factor if hasattr(pipe, "vae_scale_factor") else 0
-    return settings.width or own, settings.height or own
+def _pictures(pipe: Any, settings: Settings, count: int) -> dict[str, Any]:
+    """The pictures that steer ``count`` images, in their size, which by default is the model's own."""
+    if not settings.steering.has_pictures:
+        return {}
+    own = pipe.unet.config.sample_size * pipe.vae_scale_factor
+    return settings.steering.arguments(count, (settings.width or own, settings.height or own))
 
 
 def check_size(pipe: Any, **sizes: int | None) -> None:

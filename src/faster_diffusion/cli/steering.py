@@ -82,6 +82,10 @@ class Steering:
         steered.set_progress_bar_config(**pipe._progress_bar_config)
         return steered
 
+    @property
+    def has_pictures(self) -> bool:
+        return self.image is not None or self.control is not None
+
     def arguments(self, count: int, size: tuple[int, int]) -> dict[str, Any]:
         """Arguments of a call for ``count`` images of ``size`` (width, height)."""
         arguments: dict[str, Any] = {}

@@ -170,7 +170,7 @@ def _softened(filled: np.ndarray, reach: int) -> np.ndarray:
     """A bool (H, W) after a blur: corners are gone, straight edges stay where they are."""
     blurred: np.ndarray = filled.astype(np.float64)
     for axis in (0, 1):
-        for _ in range(3 if reach else 0):
+        for _ in range(3):
             sums = np.cumsum(np.pad(blurred, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]), axis)
             ends = [np.take(sums, range(start, start + blurred.shape[axis]), axis) for start in (2 * reach + 1, 0)]
             blurred = (ends[0] - ends[1]) / (2 * reach + 1)

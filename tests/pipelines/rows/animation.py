@@ -26,6 +26,13 @@ from .xl import XL, pooled
 
 SIZE = {"num_frames": FRAMES, "height": 16, "width": 16}
 CHANNELS = (8, 8, 16, 16)
+CONTROL: dict[str, Any] = {
+    "block_out_channels": CHANNELS,
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "cross_attention_dim": toys.TEXT[-1],
+    "attention_head_dim": 2,
+}
 
 
 def motion_adapter(channels: tuple[int, ...] = CHANNELS, **more: Any) -> MotionAdapter:
@@ -70,11 +77,7 @@ def animate_diff_xl() -> Any:
 def controlnet() -> ControlNetModel:
     torch.manual_seed(5)
     network = ControlNetModel(
-        block_out_channels=CHANNELS,
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=toys.TEXT[-1],
-        attention_head_dim=2,
+        **CONTROL,
         conditioning_embedding_out_channels=(4, 8),
     )
     return awake(network)
@@ -83,11 +86,7 @@ def controlnet() -> ControlNetModel:
 def sparse_controlnet() -> SparseControlNetModel:
     torch.manual_seed(5)
     network = SparseControlNetModel(
-        block_out_channels=CHANNELS,
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=toys.TEXT[-1],
-        attention_head_dim=2,
+        **CONTROL,
         motion_num_attention_heads=2,
         motion_max_seq_length=8,
         concat_conditioning_mask=True,

@@ -36,18 +36,21 @@ class Row:
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
-    def computed(self, keys: list[int]) -> list[int]:
-        """The orders of the network calls that are computed in full in a call with these key steps."""
+    def network_calls(self, keys: list[int]) -> list[tuple[int, bool]]:
+        """Of every network call in a call with these key steps: its order, and whether it is computed in full."""
         return [
-            order
+            (order, order == first or order in keys)
             for first, last in self.passes or ((self.first, self.last),)
             for order in range(first, last)
-            if order == first or order in keys
         ]
+
+    def computed(self, keys: list[int]) -> list[int]:
+        """The orders of the network calls that are computed in full in a call with these key steps."""
+        return [order for order, key in self.network_calls(keys) if key]
 
     @property
     def steps(self) -> int:
-        return sum(last - first for first, last in self.passes or ((self.first, self.last),))
+        return len(self.network_calls([]))
 
     def network(self, pipe: Any) -> Any:
         return pipe.components.get("unet") or pipe.transformer

@@ -26,18 +26,22 @@ from tests import toys
 from .common import FRAMES, Row, image, tokenizer
 from .xl import pooled, xl
 
+BLOCKS: dict[str, Any] = {
+    "block_out_channels": (8, 8, 16),
+    "layers_per_block": 1,
+    "down_block_types": ("CrossAttnDownBlock3D", "CrossAttnDownBlock3D", "DownBlock3D"),
+    "up_block_types": ("UpBlock3D", "CrossAttnUpBlock3D", "CrossAttnUpBlock3D"),
+    "norm_num_groups": 4,
+    "cross_attention_dim": toys.TEXT[-1],
+    "attention_head_dim": 4,
+}
+
 
 def text_to_video(cls: type = TextToVideoSDPipeline) -> Any:
     torch.manual_seed(0)
     network = UNet3DConditionModel(
         sample_size=16,
-        block_out_channels=(8, 8, 16),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock3D", "CrossAttnDownBlock3D", "DownBlock3D"),
-        up_block_types=("UpBlock3D", "CrossAttnUpBlock3D", "CrossAttnUpBlock3D"),
-        norm_num_groups=4,
-        cross_attention_dim=toys.TEXT[-1],
-        attention_head_dim=4,
+        **BLOCKS,
     ).eval()
     base = toys.stable_diffusion()
     return cls(vae=base.vae, text_encoder=base.text_encoder, tokenizer=None, unet=network, scheduler=base.scheduler)
@@ -87,13 +91,7 @@ def image_to_video() -> Any:
     torch.manual_seed(0)
     network = I2VGenXLUNet(
         sample_size=8,
-        block_out_channels=(8, 8, 16),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock3D", "CrossAttnDownBlock3D", "DownBlock3D"),
-        up_block_types=("UpBlock3D", "CrossAttnUpBlock3D", "CrossAttnUpBlock3D"),
-        norm_num_groups=4,
-        cross_attention_dim=toys.TEXT[-1],
-        attention_head_dim=4,
+        **BLOCKS,
     )
     base = toys.stable_diffusion()
     return I2VGenXLPipeline(
