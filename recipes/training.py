@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -106,6 +108,25 @@ def train(
         for p, a in zip(weights, average, strict=True):
             p.copy_(a)
     return parts
+
+
+def begin() -> None:
+    """What a recipe does first: as many threads as help small models, and under torchrun the other processes."""
+    if "RANK" in os.environ:
+        dist.init_process_group("gloo")
+        torch.set_num_threads(1)
+    else:
+        torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What `make` returns, from `path` if it was made before."""
+    if not path.exists():  # under torchrun run the one process that makes it first
+        unfinished = path.with_suffix(".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(make(), unfinished)
+        unfinished.replace(path)
+    return torch.load(path, weights_only=True)
 
 
 def place() -> tuple[int, int]:

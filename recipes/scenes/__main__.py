@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from faster_diffusion.demo import GUIDANCE_SCALE
 
+from ..training import begin, kept
 from . import assemble, clip, unet, vae
 from .data import Pool, make_pool
 from .evaluate import evaluate, obedience
@@ -55,15 +53,6 @@ def train_unet(options: argparse.Namespace) -> None:
                 file.write(json.dumps({"step": step, **shares, "seconds": found["seconds"]}) + "\n")
 
     unet.fit(latents, unet.training_tokens(pool()), pair.text_model, options.runs, watch=watch)
-
-
-def kept(path: Path, make):
-    """What `make` returns, from `path` if it was made before."""
-    if not path.exists():  # under torchrun run the one process that makes it first
-        unfinished = path.with_suffix(".part")
-        torch.save(make(), unfinished)
-        unfinished.replace(path)
-    return torch.load(path, weights_only=True)
 
 
 def quick(pipe):
@@ -113,11 +102,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="evaluate: sampling steps")
     parser.add_argument("--guidance", type=float, default=GUIDANCE_SCALE, help="evaluate: guidance scale")
     options = parser.parse_args()
-    if "RANK" in os.environ:
-        torch.distributed.init_process_group("gloo")
-        torch.set_num_threads(1)
-    else:
-        torch.set_num_threads(min(2, os.cpu_count() or 1))
+    begin()
     PARTS.get(options.part, everything)(options)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPModel, CLIPTextModel
 
+from .. import card
 from . import tokenizer
 from .unet import scheduler
 
@@ -57,18 +56,17 @@ def _name_as_ever(path: Path) -> None:
 
 def write_card(folder: Path, runs: Path, obedience: dict, psnr: float, clip_right: float, guidance: float) -> None:
     """README.md and loss.png from the logs of training and the measured obedience."""
-    logs = {part: read_log(runs / f"{part}.csv") for part in ("vae", "clip", "unet")}
-    draw_curve([row["loss"] for row in logs["unet"]], folder / "loss.png")
-    rows = [f"| {part} | {int(log[-1]['step'])} | {log[-1]['seconds'] / 60:.0f} |" for part, log in logs.items()]
-    card = _CARD.format(
-        runs="\n".join(rows),
+    logs = {part: card.read_log(runs / f"{part}.csv") for part in ("vae", "clip", "unet")}
+    card.draw_curve([row["loss"] for row in logs["unet"]], folder / "loss.png", "loss of the UNet")
+    body = _CARD.format(
+        runs=card.steps_table(logs),
         psnr=psnr,
         clip=100 * clip_right,
         guidance=guidance,
         sampler=obedience["sampler"],
         obedience=obedience_table(obedience),
     )
-    (folder / "README.md").write_text(card)
+    card.write_card(folder, "scenes", body)
 
 
 def obedience_table(obedience: dict) -> str:
@@ -92,50 +90,12 @@ def obedience_table(obedience: dict) -> str:
     return "\n".join(lines)
 
 
-def read_log(path: Path) -> list[dict[str, float]]:
-    """The rows of a training log."""
-    with path.open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def draw_curve(values: list[float], path: Path, size: tuple[int, int] = (640, 320)) -> None:
-    """A line plot of values averaged over a window, on a logarithmic axis."""
-    window = max(1, len(values) // 200)
-    points = torch.tensor(values)[: len(values) // window * window].view(-1, window).mean(1).log10()
-    low, high = points.min().item(), points.max().item()
-    width, height = size
-    left, bottom, top = 60, height - 30, 20
-
-    image = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(image)
-    place = [
-        (
-            left + i / max(1, len(points) - 1) * (width - left - 20),
-            bottom - (p - low) / (high - low + 1e-9) * (bottom - top),
-        )
-        for i, p in enumerate(points.tolist())
-    ]
-    draw.line([(left, top), (left, bottom), (width - 20, bottom)], fill="grey")
-    draw.line(place, fill=(40, 75, 225), width=2)
-    draw.text((8, top), f"{10**high:.3f}", fill="black")
-    draw.text((8, bottom - 8), f"{10**low:.3f}", fill="black")
-    draw.text((left, bottom + 8), "step 0", fill="black")
-    draw.text((width - 80, bottom + 8), f"{len(values)}", fill="black")
-    draw.text((left + 10, 4), "loss of the UNet", fill="black")
-    image.save(path)
-
-
 def read_report(path: Path) -> dict:
     """The JSON that `evaluate` writes."""
     return json.loads(path.read_text())
 
 
-_CARD = """---
-library_name: diffusers
-pipeline_tag: text-to-image
----
-# scenes
-
+_CARD = """
 A small Stable Diffusion, trained from nothing by `python -m recipes.scenes` on two CPU cores. It draws one or two
 shaded things in 64x64 pixels: sphere, cube, cone or ring, in red, orange, yellow, green, cyan, blue, purple or pink,
 small or large, left of, right of, above or below one another, on a white, grey, black, beige or slate background. It
@@ -162,8 +122,6 @@ stood still up to step 3,750, and the weight of the loss was plain min-SNR up to
 sides up to step 9,500 and from 10,500 to 13,250, and the learning rate fell as half a cosine, so that the order of two
 things was learned in the last 1,500 steps only. The recipe as it stands starts with all of these.
 
-| part | steps | minutes |
-|---|---|---|
 {runs}
 
 ![loss](loss.png)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import torch
 
 from faster_diffusion.demo.recognise import Verdict, obeys
 from faster_diffusion.demo.scenes import held_out_prompts
+
+from ..card import share
 
 UNSEEN = 1  # seed of the prompts that are reported; watching a run and choosing guidance go by others
 
@@ -48,19 +49,6 @@ def summary(verdicts: list[Verdict]) -> dict:
         "everything": [v.all_right for v in verdicts],
     }
     return {name: share(sum(right), len(right)) for name, right in measures.items()}
-
-
-def share(right: int, of: int) -> dict:
-    """A share with its Wilson interval at 95 %."""
-    z, p = 1.96, right / of
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return {
-        "right": right,
-        "of": of,
-        "share": round(p, 4),
-        "interval": [round(middle - half, 4), round(middle + half, 4)],
-    }
 
 
 def evaluate(report: Path, accelerated: bool, count: int, steps: int, guidance: float) -> dict:

@@ -6,8 +6,9 @@ import torch
 
 from faster_diffusion.demo.recognise import Verdict
 from faster_diffusion.demo.scenes import caption, held_out, parse, sample_scene
+from recipes.card import share
 from recipes.scenes.data import make_held_out, make_pool, pixels
-from recipes.scenes.evaluate import share, summary
+from recipes.scenes.evaluate import summary
 
 transformers = pytest.importorskip("transformers")
 clip = pytest.importorskip("recipes.scenes.clip")
