@@ -13,6 +13,7 @@ from transformers import CLIPTextModel
 
 from faster_diffusion.demo.scenes import Scene, caption, shorten
 
+from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..training import Plan, load_average, share, train
 from . import tokenizer
 from .clip import WIDTH
@@ -21,12 +22,10 @@ from .data import Pool, turn
 PLAN = Plan(steps=40000, learning_rate=1.4e-3, warmup=300, minutes=196, ema=0.997, save_every=250)
 BATCH = 32
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
-GAMMA = 5.0  # of min-SNR weighting; its square root, as words decide the layout where noise is strongest
 # So long all pairs are told from the left or the upper thing, then this share from the other. Told both ways as often,
 # which thing is named first says nothing about places until "left of" is told from "right of", and that nothing until
 # one looks which is named first: for want of a gradient neither is learned.
 FROM_FIRST, FROM_LAST = 13900, 0.2
-OFFSET = 0.2  # of noise constant over each channel: else the mean of the noise gives the background away, unread
 
 
 def build(text: CLIPTextModel) -> nn.ModuleDict:
@@ -76,20 +75,14 @@ def fit(
             way[torch.rand(BATCH, generator=generator) < FROM_LAST] += ways
         said = tokens[rows, way]
         said[torch.rand(BATCH, generator=generator) < UNPROMPTED] = empty
-        # one time in each of BATCH slices, for less noise in the gradient; rather early, where words decide
-        slices = (torch.arange(BATCH) + torch.rand(BATCH, generator=generator)) / BATCH
-        times = (slices**0.75 * len(alphas)).long()
-        noise = torch.randn((BATCH, 4, 16, 16), generator=generator)
-        noise += OFFSET * torch.randn((BATCH, 4, 1, 1), generator=generator)
+        times = draw_times(BATCH, len(alphas), generator)
+        noise = draw_noise((BATCH, 4, 16, 16), generator)
         rows, times, noise, said = share(rows), share(times), share(noise), share(said)
 
-        alpha = alphas[times].view(-1, 1, 1, 1)
-        noisy = alpha.sqrt() * latents[rows] + (1 - alpha).sqrt() * noise
+        noisy = add_noise(latents[rows], noise, alphas[times])
         states = parts["text"](said).last_hidden_state
         guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False)[0]
-        snr = alphas[times] / (1 - alphas[times])
-        weight = snr.clamp(max=GAMMA).sqrt() / snr
-        return (weight * (guess - noise).square().mean((1, 2, 3))).mean()
+        return noise_error(guess, noise, alphas[times])
 
     return train(parts, loss, plan, folder, "unet", watch).eval().requires_grad_(False)
 
