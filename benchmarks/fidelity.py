@@ -22,10 +22,11 @@ import faster_diffusion as fd
 from benchmarks.machine import machine
 from faster_diffusion import demo
 from faster_diffusion.benchmark import UNetTimer
-from faster_diffusion.cli import images, sampling, schedulers
+from faster_diffusion.cli import sampling, schedulers
 from faster_diffusion.cli.errors import show_our_warnings_only
 from faster_diffusion.demo import scenes
 from faster_diffusion.demo.recognise import obeys
+from faster_diffusion.evaluation.metrics.pixels import psnr
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -124,7 +125,7 @@ def table(report: dict[str, Any], rows: Sequence[str] | None = None) -> str:
 
 
 def _mean_psnr(made: Sequence[Image.Image], reference: Sequence[Image.Image]) -> float:
-    return fmean(images.psnr(*pair) for pair in zip(made, reference, strict=True))
+    return fmean(psnr(*pair) for pair in zip(made, reference, strict=True))
 
 
 def _decibels(value: float | None) -> str:

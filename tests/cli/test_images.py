@@ -1,6 +1,4 @@
-"""PNG settings, PSNR, sheets, seeds, scheduler names."""
-
-import math
+"""PNG settings, sheets, seeds, scheduler names."""
 
 import numpy as np
 import pytest
@@ -24,12 +22,6 @@ def test_a_picture_without_settings_says_so(tmp_path):
     flat(3).save(tmp_path / "x.png")
     with pytest.raises(ValueError, match="carries no settings"):
         images.read_settings(tmp_path / "x.png")
-
-
-def test_psnr():
-    assert images.psnr(flat(10), flat(10)) == math.inf
-    assert images.psnr(flat(0), flat(255)) == 0
-    assert images.psnr(flat(100), flat(110)) == pytest.approx(20 * math.log10(25.5))
 
 
 def test_sheet_shows_every_picture_enlarged_without_smoothing():

@@ -11,6 +11,7 @@ from PIL import Image
 import faster_diffusion as fd
 
 from ..benchmark import Timings, interleave
+from ..evaluation.metrics.pixels import psnr
 from . import images, sampling
 from .options import Acceleration
 
@@ -30,7 +31,7 @@ class Comparison:
     @property
     def psnr(self) -> list[float]:
         """How near each accelerated image is to its original, in dB."""
-        return [images.psnr(*pair) for pair in zip(self.accelerated, self.original, strict=True)]
+        return [psnr(*pair) for pair in zip(self.accelerated, self.original, strict=True)]
 
     def speed(self) -> str:
         """Both times and both speed-ups."""

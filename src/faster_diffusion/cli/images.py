@@ -7,7 +7,6 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
@@ -45,13 +44,6 @@ def read_settings(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path} carries no settings of Faster Diffusion.")
         settings: dict[str, Any] = json.loads(image.info[KEY])
     return settings
-
-
-def psnr(image: Image.Image, reference: Image.Image) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures of one size; infinite for equal ones."""
-    error = np.asarray(image, np.float64) - np.asarray(reference, np.float64)
-    mean_square = float(np.mean(error**2))
-    return float("inf") if mean_square == 0 else 10 * float(np.log10(255**2 / mean_square))
 
 
 def sheet(rows: Sequence[str], columns: Sequence[Column], title: str, cell: int = 192) -> Image.Image:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import DiffusionPipeline
 
-__all__ = ["GUIDANCE_SCALE", "available", "clip_score", "load", "prompts"]
+__all__ = ["GUIDANCE_SCALE", "available", "clip_score", "image_features", "load", "prompts"]
 
 GUIDANCE_SCALE = 2.5  # at which the embedded models obey best
 _MODELS = Path(__file__).parent / "models"
@@ -56,8 +57,16 @@ def clip_score(images: list, prompts: str | list[str], name: str = "scenes") -> 
     with torch.inference_mode():
         tokens = words(texts, padding=True, truncation=True, return_tensors="pt")
         text = clip.text_projection(clip.text_model(tokens.input_ids).pooler_output)
-        image = clip.visual_projection(clip.vision_model(_pixels(images, clip)).pooler_output)
-        return torch.cosine_similarity(image, text).tolist()
+        return torch.cosine_similarity(image_features(images, name), text).tolist()
+
+
+def image_features(images: list, name: str = "scenes") -> torch.Tensor:
+    """What the packaged CLIP sees in images (PIL or uint8 (H, W, 3)): its embeddings (N, D), not normalised."""
+    import torch
+
+    clip, _ = _clip(name)
+    with torch.inference_mode():
+        return clip.visual_projection(clip.vision_model(_pixels(images, clip)).pooler_output)
 
 
 _LOADED: dict[str, tuple] = {}

@@ -1,0 +1,37 @@
+"""Likeness of two pictures, pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+_WINDOW = 5  # pixels on each side of the middle of an SSIM window, which is a Gaussian of 1.5 pixels
+
+
+def mean_square_error(image: Image.Image, reference: Image.Image) -> float:
+    """Of two pictures of one size with values 0 to 255."""
+    if image.size != reference.size:
+        raise ValueError(f"Pictures of {image.size} and {reference.size} pixels cannot be compared.")
+    return float(np.mean(np.square(np.asarray(image, np.float64) - np.asarray(reference, np.float64))))
+
+
+def decibels(mean_square: float) -> float:
+    """PSNR: 10 log₁₀(255² / MSE); infinite for equal pictures."""
+    return float("inf") if mean_square == 0 else 10 * float(np.log10(255**2 / mean_square))
+
+
+def psnr(image: Image.Image, reference: Image.Image) -> float:
+    """Peak signal-to-noise ratio in dB of two pictures of one size; infinite for equal ones."""
+    return decibels(mean_square_error(image, reference))
+
+
+def ssim(image: Image.Image, reference: Image.Image) -> float:
+    """Structural similarity (Wang et al. 2004), 1 for equal pictures: the mean over colours and all whole windows."""
+    import torch
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    if min(image.size) <= 2 * _WINDOW:
+        raise ValueError(f"SSIM needs pictures larger than its window of {2 * _WINDOW + 1} pixels, not {image.size}.")
+    pair = [torch.from_numpy(np.array(each, np.float64)).permute(2, 0, 1)[None] for each in (image, reference)]
+    _, everywhere = structural_similarity_index_measure(*pair, data_range=255.0, return_full_image=True)
+    return float(everywhere[..., _WINDOW:-_WINDOW, _WINDOW:-_WINDOW].mean())
