@@ -85,3 +85,9 @@ def draw_curve(values: list[float], path: Path, title: str, size: tuple[int, int
     draw.text((left + 10, 4), title, fill="black")
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
+
+
+def arms_table(arms: dict[str, dict[str, dict]]) -> str:
+    """Markdown: for each arm its shares, named as the arms name them."""
+    names = list(next(iter(arms.values())))
+    return table(["", *names], [[arm, *(percent(found[name]) for name in names)] for arm, found in arms.items()])

@@ -7,6 +7,7 @@ from torch import Tensor
 
 GAMMA = 5.0  # of min-SNR weighting; its square root, as words decide the layout where noise is strongest
 OFFSET = 0.2  # of noise constant over each channel: else the mean of the noise gives the background away, unread
+FLOOR = 0.004  # of the signal-to-noise ratio in the weight, where Stable Diffusion's schedule ends; others end at 0
 EARLY = 0.75  # power of the share of the run: below 1 rather early, where words decide
 
 
@@ -30,6 +31,6 @@ def add_noise(x: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
 
 def noise_error(guess: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
     """The squared error of noise guessed (B, ...), weighted by the square root of min-SNR; a scalar."""
-    snr = alphas / (1 - alphas)
+    snr = (alphas / (1 - alphas)).clamp(min=FLOOR)
     weight = snr.clamp(max=GAMMA).sqrt() / snr
     return (weight * (guess - noise).square().flatten(1).mean(1)).mean()

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from faster_diffusion.demo.scenes import OPPOSITE, Scene, caption, held_out, render, sample_scene, shorten
 
+POOL = 40000  # pictures that all parts train on
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -21,18 +23,22 @@ class Pool:
     def __len__(self) -> int:
         return len(self.scenes)
 
+    def images(self) -> np.ndarray:
+        """The pictures as images are held elsewhere, uint8 (N, 64, 64, 3)."""
+        return self.pictures.permute(0, 2, 3, 1).numpy()
+
     def captions(self, rows: list[int], rng: np.random.Generator) -> list[str]:
         """Captions of some rows, each in full or shortened."""
         return [caption(shorten(self.scenes[row], rng)) for row in rows]
 
 
-def make_pool(size: int, seed: int = 0) -> Pool:
-    """`size` scenes to train on."""
+def make_pool(size: int = POOL, seed: int = 0, things: int | None = None) -> Pool:
+    """`size` scenes to train on, of so many things each; without `things`, of one or two."""
     rng = np.random.default_rng([seed, 1])
     scenes: list[Scene] = []
     pictures = np.empty((size, 3, 64, 64), np.uint8)
     while len(scenes) < size:
-        scene = sample_scene(rng)
+        scene = sample_scene(rng, things)
         if not held_out(scene):
             pictures[len(scenes)] = render(scene, rng).transpose(2, 0, 1)
             scenes.append(scene)

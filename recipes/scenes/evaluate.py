@@ -16,13 +16,18 @@ from ..card import share
 UNSEEN = 1  # seed of the prompts that are reported; watching a run and choosing guidance go by others
 
 
-def sample(pipe, prompts: list[str], steps: int, guidance: float, seed: int = 0, batch: int = 20) -> list:
-    """One image a prompt. Each has its own seed, so the size of the batch does not matter."""
+def sample(pipe, prompts: list, steps: int, guidance: float, seed: int = 0, batch: int = 20, **rows) -> list:
+    """One image or clip a prompt. Each has its own seed, so the size of the batch does not matter.
+
+    `rows` are arguments with one entry a prompt.
+    """
     images = []
     for start in range(0, len(prompts), batch):
-        part = prompts[start : start + batch]
-        seeds = [torch.Generator().manual_seed(seed + start + i) for i in range(len(part))]
-        images += pipe(part, num_inference_steps=steps, guidance_scale=guidance, generator=seeds).images
+        part = slice(start, start + batch)
+        seeds = [torch.Generator().manual_seed(seed + start + i) for i in range(len(prompts[part]))]
+        call = {name: values[part] for name, values in rows.items()}
+        made = pipe(prompts[part], num_inference_steps=steps, guidance_scale=guidance, generator=seeds, **call)
+        images += list(made[0])
     return images
 
 

@@ -1,0 +1,70 @@
+"""The command line that recipes share: train, assemble and evaluate, in order or one of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import diffusers
+import torch
+
+import faster_diffusion as fd
+
+from .training import begin
+
+MODELS = Path(__file__).parents[1] / "src/faster_diffusion/demo/models"
+
+Part = Callable[[argparse.Namespace], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model comes about.
+
+    `train` are the parts that are trained, in their order; `assemble` writes the packaged folders, and their cards if
+    there is a report; `evaluate` returns what the report says.
+    """
+
+    name: str
+    about: str
+    train: dict[str, Part]
+    assemble: Part
+    evaluate: Callable[[argparse.Namespace], dict]
+
+    def main(self, **defaults: float) -> None:
+        """Parse and do. `defaults` are numbers of what is evaluated: samples, sampling steps, guidance scales."""
+        parts = {**self.train, "assemble": self.assemble, "evaluate": self._report}
+        parser = argparse.ArgumentParser(prog=f"python -m recipes.{self.name}", description=self.about)
+        parser.add_argument("part", nargs="?", choices=parts, help="one part; without it, everything in order")
+        parser.add_argument("--runs", type=Path, default=Path("runs") / self.name, help="checkpoints and logs; resumed")
+        parser.add_argument("--out", type=Path, default=MODELS, help="the folder of the embedded models")
+        parser.add_argument("--report", type=Path, default=Path(__file__).parent / self.name / "obedience.json")
+        for name, value in defaults.items():
+            parser.add_argument(f"--{name}", type=type(value), default=value, help="evaluate (default: %(default)s)")
+        options = parser.parse_args()
+        begin()
+        for part in [options.part] if options.part else [*parts, "assemble"]:  # the card wants the report
+            parts[part](options)
+
+    def _report(self, options: argparse.Namespace) -> None:
+        report = {"versions": {"torch": torch.__version__, "diffusers": diffusers.__version__}}
+        report |= self.evaluate(options)
+        options.report.write_text(json.dumps(report, indent=2) + "\n")
+        print(json.dumps(report))
+
+
+def both(pipes: list, measure: Callable[[], dict]) -> dict[str, dict]:
+    """What `measure` finds with the pipelines as they are, and accelerated with the library's defaults."""
+    for pipe in pipes:
+        pipe.set_progress_bar_config(disable=True)
+    plain = measure()
+    for pipe in pipes:
+        fd.enable(pipe)
+    try:
+        return {"plain": plain, "accelerated": measure()}
+    finally:
+        for pipe in pipes:
+            fd.disable(pipe)

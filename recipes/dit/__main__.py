@@ -1,0 +1,61 @@
+"""`python -m recipes.dit` trains, packs and measures the class-conditional transformer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import torch
+
+from faster_diffusion import demo
+
+from ..command import Recipe, both
+from ..packing import save
+from ..scenes import vae
+from ..scenes.data import make_pool
+from ..training import kept
+from . import assemble, transformer
+from .evaluate import obedience
+
+POOL = 24000
+GUIDANCE = 2.0
+
+
+def train(options: argparse.Namespace) -> None:
+    """The transformer, on pictures of one thing. Now and then it is asked for some of each class."""
+    model = demo.load("scenes").vae
+
+    def make() -> dict[str, torch.Tensor]:
+        pool = make_pool(POOL, things=1)
+        latents = vae.encode(model, pool.pictures) * model.config.scaling_factor
+        return {"latents": latents, "classes": torch.tensor([transformer.class_of(scene) for scene in pool.scenes])}
+
+    def watch(step: int, network) -> None:
+        if step % 1000 == 0:
+            pipe = assemble.pipeline(model, network)
+            pipe.set_progress_bar_config(disable=True)
+            found = obedience(pipe, 64, steps=25, guidance=GUIDANCE)
+            with (options.runs / "watch.jsonl").open("a") as file:
+                file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
+
+    transformer.fit(**kept(options.runs / "latents.pt", make), folder=options.runs, watch=watch)
+
+
+def pack(options: argparse.Namespace) -> None:
+    """The packaged folder, from the checkpoint, and its card."""
+    pipe = assemble.pipeline(demo.load("scenes").vae, transformer.load(options.runs))
+    save(pipe, options.out / assemble.NAME, pipe.transformer, pipe.vae)
+    if options.report.exists():
+        assemble.write_card(options.out / assemble.NAME, options.runs, json.loads(options.report.read_text()))
+
+
+def evaluate(options: argparse.Namespace) -> dict:
+    """Obedience of the packaged model."""
+    pipe = demo.load(assemble.NAME)
+    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
+    arms = both([pipe], lambda: obedience(pipe, **asked, seed=10000))
+    return {"sampler": type(pipe.scheduler).__name__, **asked, "arms": arms}
+
+
+if __name__ == "__main__":
+    Recipe("dit", __doc__, {"train": train}, pack, evaluate).main(count=320, steps=50, guidance=GUIDANCE)

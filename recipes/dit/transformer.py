@@ -1,0 +1,79 @@
+"""The transformer: DiT in miniature, on the latents of the scenes autoencoder, told the class of what it draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import DiTTransformer2DModel
+from torch import Tensor, nn
+
+from faster_diffusion.demo.scenes import COLOURS, SHAPES, Scene
+
+from ..noising import add_noise, draw_noise, draw_times, noise_error
+from ..scenes.unet import scheduler
+from ..training import Plan, load_average, share, train
+
+PLAN = Plan(steps=12000, learning_rate=1.2e-3, warmup=300, minutes=32, ema=0.997, save_every=200)
+BATCH = 32
+NO_CLASS = 1000  # DiTPipeline has it built in: its networks know ImageNet's thousand classes
+UNTOLD = 0.1  # share of classes dropped, for classifier-free guidance
+
+CLASSES = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+
+
+def class_of(scene: Scene) -> int:
+    """The number of the class that a scene of one thing is in."""
+    (thing,) = scene.things
+    return CLASSES.index(f"{thing.colour} {thing.shape}")
+
+
+def build() -> DiTTransformer2DModel:
+    """Untrained, always the same weights. Every block starts as the identity, as in the paper."""
+    torch.manual_seed(5)
+    network = DiTTransformer2DModel(
+        num_attention_heads=6,
+        attention_head_dim=24,
+        num_layers=14,  # 9 of them before the split, which is 18 of 28 in DiT-XL
+        in_channels=4,
+        out_channels=4,
+        sample_size=16,
+        patch_size=2,
+        num_embeds_ada_norm=NO_CLASS,
+    )
+    for block in network.transformer_blocks:
+        nn.init.zeros_(block.norm1.linear.weight)
+        nn.init.zeros_(block.norm1.linear.bias)
+        table = block.norm1.emb.class_embedder.embedding_table.weight
+        nn.init.normal_(table, std=0.02)
+        with torch.no_grad():
+            table[len(CLASSES) : NO_CLASS] = 0  # of no use
+    for last in (network.proj_out_1, network.proj_out_2):
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return network.eval()  # in training mode each block would drop classes by itself, and not the same
+
+
+def fit(latents: Tensor, classes: Tensor, folder: Path, plan: Plan = PLAN, watch=None) -> DiTTransformer2DModel:
+    """Train on scaled latents (N, 4, 16, 16) and the numbers of their classes (N,)."""
+    network = build()
+    alphas = scheduler().alphas_cumprod
+
+    def loss(step: int, generator: torch.Generator) -> Tensor:
+        rows = torch.randint(len(latents), (BATCH,), generator=generator)
+        told = classes[rows]
+        told[torch.rand(BATCH, generator=generator) < UNTOLD] = NO_CLASS
+        times = draw_times(BATCH, len(alphas), generator)
+        noise = draw_noise((BATCH, *latents.shape[1:]), generator)
+        rows, times, noise, told = share(rows), share(times), share(noise), share(told)
+
+        noisy = add_noise(latents[rows], noise, alphas[times])
+        guess = network(noisy, timestep=times, class_labels=told, return_dict=False)[0]
+        return noise_error(guess, noise, alphas[times])
+
+    return train(network, loss, plan, folder, "transformer", watch).requires_grad_(False)
+
+
+def load(folder: Path) -> DiTTransformer2DModel:
+    """The transformer of a checkpoint, finished or not."""
+    return load_average(build(), folder / "transformer.pt").requires_grad_(False)
