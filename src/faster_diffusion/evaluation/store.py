@@ -1,0 +1,167 @@
+"""A run on disk that survives being killed: an image is there whole or not at all, and what is there is not redone.
+
+    manifest.json                     what the run is of; another run does not go on from it
+    arms/00-untouched/00000.png       an image a prompt
+    arms/00-untouched/batch-00000.json  what drawing a batch took, written when its images are there
+    arms/00-untouched/flops.json
+
+Batches are the same consecutive prompts in every run, since an image may differ by rounding with its neighbours: one
+that was interrupted is drawn anew as a whole. One process at a time works in a folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+_SHOWN = 3  # differences between two manifests
+
+
+class Store:
+    """The images and records of a run.
+
+    Args:
+        folder: made if it is not there.
+        manifest: what the run is of, as JSON; ``"prompts"`` is a list and ``"arms"`` names the arms.
+        batch_size: images drawn at once.
+
+    Raises:
+        ValueError: the folder holds a run of something else.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any], batch_size: int) -> None:
+        check_resumable(folder, manifest)
+        self.folder = folder
+        self.count = len(manifest["prompts"])
+        self._batch_size = batch_size
+        self._folders = {
+            name: folder / "arms" / f"{number:02d}-{_slug(name)}" for number, name in enumerate(manifest["arms"])
+        }
+        for arm in self._folders.values():
+            arm.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.rglob(f".*{_PART}"):
+            unfinished.unlink()
+        write_json(folder / _MANIFEST, manifest)
+
+    @property
+    def batches(self) -> list[range]:
+        """The numbers of the prompts that are drawn together."""
+        starts = range(0, self.count, self._batch_size)
+        return [range(start, min(start + self._batch_size, self.count)) for start in starts]
+
+    def done(self, arm: str, batch: range) -> bool:
+        """Whether a batch need not be drawn any more."""
+        return self.record(arm, _batch(batch)) is not None and all(self._path(arm, n).is_file() for n in batch)
+
+    def put(self, arm: str, batch: range, images: Sequence[Image.Image], record: Mapping[str, Any]) -> None:
+        """Keeps a batch of images, and what drawing it took."""
+        for number, image in zip(batch, images, strict=True):
+            write_whole(self._path(arm, number), lambda file, image=image: image.convert("RGB").save(file, "PNG"))
+        self.put_record(arm, _batch(batch), record)
+
+    def image(self, arm: str, number: int) -> Image.Image:
+        """The image of an arm for a prompt."""
+        with Image.open(self._path(arm, number)) as image:
+            return image.convert("RGB")
+
+    def images(self, arm: str) -> Iterator[Image.Image]:
+        """All images of an arm, one after another."""
+        return (self.image(arm, number) for number in range(self.count))
+
+    def records(self, arm: str) -> list[dict[str, Any]]:
+        """What drawing each batch took."""
+        records = (self.record(arm, _batch(batch)) for batch in self.batches)
+        return [record for record in records if record is not None]
+
+    def put_record(self, arm: str, name: str, record: Mapping[str, Any]) -> None:
+        """Keeps a fact about an arm."""
+        write_json(self._folders[arm] / f"{name}.json", record)
+
+    def record(self, arm: str, name: str) -> dict[str, Any] | None:
+        """A fact about an arm, if it is kept."""
+        path = self._folders[arm] / f"{name}.json"
+        if not path.is_file():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record
+
+    def _path(self, arm: str, number: int) -> Path:
+        return self._folders[arm] / f"{number:05d}.png"
+
+
+def check_resumable(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuses to go on with a run of something else.
+
+    Raises:
+        ValueError: says what differs.
+    """
+    path = folder / _MANIFEST
+    if not path.is_file():
+        return
+    differences = list(_differences(json.loads(path.read_text(encoding="utf-8")), _plain(manifest)))
+    if differences:
+        more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        raise ValueError(
+            f"{folder} holds another evaluation: {', '.join(differences[:_SHOWN])}{more}. "
+            "Name another folder for this one, or delete that one."
+        )
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a file that is there completely or, if this process or the machine dies meanwhile, not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
+    with part.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """The same for JSON."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+_MANIFEST = "manifest.json"
+_PART = ".part"
+
+
+def _batch(batch: range) -> str:
+    return f"batch-{batch.start:05d}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.")[:60]
+
+
+def _plain(content: Any) -> Any:
+    """As it is read back from JSON."""
+    return json.loads(json.dumps(content))
+
+
+def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
+    """What two manifests do not have in common, in words."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in [*was, *(key for key in now if key not in was)]:
+            yield from _differences(was.get(key), now.get(key), f"{where} {key}".strip())
+        if list(was) != list(now) and was == now:
+            yield f"{where} are in another order"
+    elif isinstance(was, list) and isinstance(now, list):
+        if len(was) != len(now):
+            yield f"{where} are {len(now)}, there {len(was)}"
+        for number, pair in enumerate(zip(was, now, strict=False), 1):
+            yield from _differences(*pair, f"{where} {number}")
+    elif was != now:
+        yield f"{where} is {_shown(now)}, there {_shown(was)}"
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
