@@ -111,11 +111,11 @@ def train(
 
 
 def begin() -> None:
-    """What a recipe does first: as many threads as help small models, and under torchrun the other processes."""
+    """What a recipe does first: as many threads as help small models, or as told; under torchrun the other processes."""
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
         torch.set_num_threads(1)
-    else:
+    elif "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 

@@ -16,13 +16,12 @@ from .evaluate import evaluate, obedience
 
 HERE = Path(__file__).parent
 PACKAGED = HERE.parents[1] / "src/faster_diffusion/demo/models/scenes"
-POOL = 40000
 
 
 @cache
 def pool() -> Pool:
     """The pictures all parts train on."""
-    return make_pool(POOL)
+    return make_pool()
 
 
 def train_vae(options: argparse.Namespace) -> None:

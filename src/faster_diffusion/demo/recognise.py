@@ -76,6 +76,11 @@ def obeys(image, caption: str) -> Verdict:
     return Verdict(True, sizes, _relation_right(matched, wanted.relation), _background_right(image, wanted))
 
 
+def coloured(image) -> np.ndarray:
+    """Where the things are, bool (H, W)."""
+    return _hue_names(_pixels(image)) >= 0
+
+
 def background(image) -> str:
     """The name of the background colour."""
     pixels = _pixels(image)
