@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import figures
-from faster_diffusion.cli.schedulers import SCHEDULERS
 from faster_diffusion.schedule import KeySteps
+from faster_diffusion.solvers import SOLVERS
 from tests.pipelines.rows import ROWS
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def test_the_paper_plan_is_as_described():
 
 
 def test_every_scheduler_is_listed():
-    for name in SCHEDULERS:
+    for name in SOLVERS:
         assert re.search(rf"[ ,]{re.escape(name)}[ ,.]", (ROOT / "docs" / "cli.md").read_text()), name
 
 

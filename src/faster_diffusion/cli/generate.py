@@ -10,8 +10,8 @@ import typer
 
 import faster_diffusion as fd
 
-from .. import demo
-from . import comparison, images, models, options, sampling, schedulers, steering
+from .. import demo, solvers
+from . import comparison, images, models, options, sampling, steering
 from .errors import CliError, one_line
 
 GUIDANCE_SCALE = 7.5  # of Stable Diffusion; the embedded models have their own
@@ -23,7 +23,7 @@ def generate(
     model: options.ModelOption = "scenes",
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 50,
     scheduler: Annotated[
-        str | None, typer.Option(help=f"{', '.join(schedulers.SCHEDULERS)}; the model's own by default.")
+        str | None, typer.Option(help=f"{', '.join(solvers.SOLVERS)}; the model's own by default.")
     ] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none; 7.5 by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
@@ -52,13 +52,13 @@ def generate(
     """Makes images from prompts, accelerated. Every PNG carries its settings."""
     wanted = sampling.requests(prompt, num_images, seed)
     _check_out(out, len(wanted))
-    schedulers.check(scheduler)
+    _check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     steered = steering.Steering(lora or (), embedding or (), image, strength, control, controlnet, control_scale)
     pipe = models.load(model, dtype, device)
     _check_takes_prompts(pipe)
     if scheduler is not None:
-        pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
+        pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
     pipe = steered.applied(pipe)
     sampling.check_size(pipe, height=height, width=width)
     acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
@@ -104,6 +104,14 @@ def _check_out(out: Path, count: int) -> None:
             raise CliError(f"--out {out} is a file, but neither a folder nor a .png.")
     elif count > 1:
         raise CliError(f"--out {out} is one file, but {count} images are to be made; give a folder.")
+
+
+def _check_solver(name: str | None) -> None:
+    if name is not None:
+        try:
+            solvers.check(name)
+        except ValueError as error:
+            raise CliError(str(error)) from error
 
 
 def _check_takes_prompts(pipe: Any) -> None:

@@ -1,13 +1,13 @@
-"""Schedulers by the short names people use."""
+"""Solvers (schedulers, as diffusers calls them) by the short names people use."""
+
+from __future__ import annotations
 
 from typing import Any
 
 import diffusers
 
-from .errors import CliError
-
 # name -> class, and what its config gains over the model's own
-SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
     "ddpm": ("DDPMScheduler", {}),
     "deis": ("DEISMultistepScheduler", {}),
@@ -27,14 +27,14 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def check(name: str | None) -> None:
-    """Raises CliError for a name that is not known; `None` is the model's own."""
-    if name is not None and name.lower() not in SCHEDULERS:
-        raise CliError(f"Unknown scheduler {name!r}. Known: {', '.join(SCHEDULERS)}.")
+def check(name: str) -> None:
+    """Raises ValueError for a name that is not known."""
+    if name.lower() not in SOLVERS:
+        raise ValueError(f"Unknown scheduler {name!r}. Known: {', '.join(SOLVERS)}.")
 
 
 def make(name: str, config: Any) -> Any:
-    """The scheduler `name` over the noise schedule of `config`, the config of the model's own scheduler."""
+    """The solver ``name`` over the noise schedule of ``config``, the config of the model's own scheduler."""
     check(name)
-    class_name, extra = SCHEDULERS[name.lower()]
+    class_name, extra = SOLVERS[name.lower()]
     return getattr(diffusers, class_name).from_config(config, **extra)
