@@ -13,6 +13,7 @@ from ..command import Recipe, both
 from ..packing import save
 from ..scenes import vae
 from ..scenes.data import make_pool
+from ..scenes.evaluate import quick
 from ..training import kept
 from . import assemble, transformer
 from .evaluate import obedience
@@ -32,9 +33,7 @@ def train(options: argparse.Namespace) -> None:
 
     def watch(step: int, network) -> None:
         if step % 1000 == 0:
-            pipe = assemble.pipeline(model, network)
-            pipe.set_progress_bar_config(disable=True)
-            found = obedience(pipe, 64, steps=25, guidance=GUIDANCE)
+            found = obedience(quick(assemble.pipeline(model, network)), 64, steps=15, guidance=GUIDANCE)
             with (options.runs / "watch.jsonl").open("a") as file:
                 file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
 

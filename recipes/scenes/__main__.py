@@ -12,7 +12,7 @@ from faster_diffusion.demo import GUIDANCE_SCALE
 from ..training import begin, kept
 from . import assemble, clip, unet, vae
 from .data import Pool, make_pool
-from .evaluate import evaluate, obedience
+from .evaluate import evaluate, obedience, quick
 
 HERE = Path(__file__).parent
 PACKAGED = HERE.parents[1] / "src/faster_diffusion/demo/models/scenes"
@@ -44,22 +44,13 @@ def train_unet(options: argparse.Namespace) -> None:
 
     def watch(step: int, parts) -> None:
         if step % 2000 == 1000:
-            pipe = assemble.pipeline(autoencoder, parts)
-            pipe.set_progress_bar_config(disable=True)
-            found = obedience(quick(pipe), count=40, steps=15, guidance=GUIDANCE_SCALE)
+            pipe = quick(assemble.pipeline(autoencoder, parts))
+            found = obedience(pipe, count=40, steps=15, guidance=GUIDANCE_SCALE)
             shares = {kind: {m: s["share"] for m, s in found[kind].items()} for kind in ("one object", "two objects")}
             with (options.runs / "watch.jsonl").open("a") as file:
                 file.write(json.dumps({"step": step, **shares, "seconds": found["seconds"]}) + "\n")
 
     unet.fit(latents, unet.training_tokens(pool()), pair.text_model, options.runs, watch=watch)
-
-
-def quick(pipe):
-    """The pipeline with a solver that needs few steps."""
-    from diffusers import DPMSolverMultistepScheduler
-
-    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
-    return pipe
 
 
 def pack(options: argparse.Namespace) -> None:

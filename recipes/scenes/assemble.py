@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPModel, CLIPTextModel
 
-from .. import card
+from .. import card, packing
 from . import tokenizer
 from .unet import scheduler
 
@@ -33,25 +31,11 @@ def pipeline(vae: AutoencoderKL, parts: nn.ModuleDict) -> StableDiffusionPipelin
 
 
 def save(pipe: StableDiffusionPipeline, clip: CLIPModel, folder: Path) -> None:
-    """Write the folder that `from_pretrained` loads, and beside it the whole CLIP pair. Converts them to half.
-
-    Except for the text tower: transformers loads it in the precision of the file, diffusers the rest in float32.
-    """
-    for part in (pipe.unet, pipe.vae):  # kernels are stored in the common layout
-        part.to(torch.float16, memory_format=torch.contiguous_format)
-    pipe.save_pretrained(folder)
-    _name_as_ever(folder / "text_encoder/model.safetensors")
-    tokenizer.save(folder / "tokenizer")
+    """Write the folder that `from_pretrained` loads, and beside it the whole CLIP pair. Converts them to half."""
     clip.half().save_pretrained(folder / "clip")
     tokenizer.save(folder / "clip")
-    for file in folder.rglob("*.safetensors"):
-        file.chmod(0o644)
-
-
-def _name_as_ever(path: Path) -> None:
-    """Prefix the weights of a text tower as Stable Diffusion folders do: transformers before 5 reads no others."""
-    weights = {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in load_file(path).items()}
-    save_file(weights, path, metadata={"format": "pt"})
+    packing.save(pipe, folder, pipe.unet, pipe.vae)
+    tokenizer.save(folder / "tokenizer")
 
 
 def write_card(folder: Path, runs: Path, obedience: dict, psnr: float, clip_right: float, guidance: float) -> None:

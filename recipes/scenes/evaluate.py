@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import torch
+from diffusers import DPMSolverMultistepScheduler
 
 from faster_diffusion.demo.recognise import Verdict, obeys
 from faster_diffusion.demo.scenes import held_out_prompts
@@ -29,6 +30,13 @@ def sample(pipe, prompts: list, steps: int, guidance: float, seed: int = 0, batc
         made = pipe(prompts[part], num_inference_steps=steps, guidance_scale=guidance, generator=seeds, **call)
         images += list(made[0])
     return images
+
+
+def quick(pipe):
+    """The pipeline with a solver that needs few steps, and no progress bar."""
+    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def obedience(pipe, count: int = 100, steps: int = 50, guidance: float = 4.0, seed: int = 0) -> dict:

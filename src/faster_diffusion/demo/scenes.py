@@ -170,13 +170,33 @@ def _pick(rng: np.random.Generator, names) -> str:
 
 def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """A picture of `scene`, uint8 (64, 64, 3). `rng` picks places, light, exact sizes and what is left open."""
-    radii = [SIZES[thing.size or _pick(rng, SIZES)] * rng.uniform(0.94, 1.06) for thing in scene.things]
+    radii = [draw_radius(thing, rng) for thing in scene.things]
     places = _places(radii, scene.relation, rng)
-    light = np.array([rng.uniform(-0.6, 0.6), rng.uniform(-0.8, -0.4), 0.8])
-    light /= np.linalg.norm(light)
+    light, backdrop = draw_light(rng), draw_backdrop(scene, rng)
+    return paint(scene, radii, places, light, backdrop)
 
+
+def draw_radius(thing: Thing, rng: np.random.Generator) -> float:
+    """Half the extent of a thing, in pixels."""
+    return SIZES[thing.size or _pick(rng, SIZES)] * rng.uniform(0.94, 1.06)
+
+
+def draw_light(rng: np.random.Generator) -> np.ndarray:
+    """Where the light comes from, a unit vector (x, y, z), z towards us."""
+    light = np.array([rng.uniform(-0.6, 0.6), rng.uniform(-0.8, -0.4), 0.8])
+    return light / np.linalg.norm(light)
+
+
+def draw_backdrop(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """The colour behind the things."""
+    return np.array(BACKGROUNDS[scene.background or _pick(rng, BACKGROUNDS)], np.float32) * rng.uniform(0.96, 1.04)
+
+
+def paint(
+    scene: Scene, radii: list[float], places: list[tuple[float, float]], light: np.ndarray, backdrop: np.ndarray
+) -> np.ndarray:
+    """The picture of a scene of which nothing is left open, uint8 (64, 64, 3); places are centres in pixels."""
     shade = np.linspace(1.05, 0.93, SIDE, dtype=np.float32)[:, None, None]
-    backdrop = np.array(BACKGROUNDS[scene.background or _pick(rng, BACKGROUNDS)], np.float32) * rng.uniform(0.96, 1.04)
     image = backdrop * shade * np.ones((1, SIDE, 1), np.float32)
     for thing, radius, (x, y) in zip(scene.things, radii, places, strict=True):
         _paint(image, thing, radius, x, y, light)

@@ -1,0 +1,68 @@
+"""`python -m recipes.video` trains, packs and measures the text-to-video model, from the scenes model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import cache
+
+from diffusers import StableDiffusionPipeline
+
+from faster_diffusion import demo
+
+from ..command import Recipe, both
+from ..packing import save
+from ..scenes import tokenizer
+from ..scenes.evaluate import quick
+from ..training import kept
+from . import assemble, data, unet
+from .evaluate import obedience
+
+POOL = 4000
+GUIDANCE = 2.5
+
+
+@cache
+def image_model() -> StableDiffusionPipeline:
+    """The scenes model: autoencoder, tokenizer, and what the rest starts from."""
+    return demo.load("scenes")
+
+
+def train(options: argparse.Namespace) -> None:
+    """UNet and text tower. Now and then they sample held-out prompts, so that a run gone wrong is seen early."""
+
+    def make() -> dict:
+        clips, frames = data.make_clips(POOL)
+        clips, latents = data.with_reversed(clips, data.encode(image_model().vae, frames))
+        return {"latents": latents, "tokens": data.tell(clips)}
+
+    def watch(step: int, parts) -> None:
+        if step % 500 == 0:
+            pipe = quick(assemble.pipeline(image_model(), parts))
+            found = obedience(pipe, 16, steps=12, guidance=GUIDANCE)
+            with (options.runs / "watch.jsonl").open("a") as file:
+                file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
+
+    unet.fit(image_model(), **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
+
+
+def pack(options: argparse.Namespace) -> None:
+    """The packaged folder, from the checkpoint, and its card."""
+    pipe = assemble.pipeline(image_model(), unet.load(image_model(), options.runs))
+    folder = options.out / assemble.NAME
+    save(pipe, folder, pipe.unet, pipe.vae)
+    tokenizer.save(folder / "tokenizer")
+    if options.report.exists():
+        assemble.write_card(folder, options.runs, json.loads(options.report.read_text()))
+
+
+def evaluate(options: argparse.Namespace) -> dict:
+    """Obedience of the packaged model on held-out prompts."""
+    pipe = demo.load(assemble.NAME)
+    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
+    arms = both([pipe], lambda: obedience(pipe, **asked, seed=1))
+    return {"sampler": type(pipe.scheduler).__name__, **asked, "arms": arms}
+
+
+if __name__ == "__main__":
+    Recipe("video", __doc__, {"train": train}, pack, evaluate).main(count=96, steps=50, guidance=GUIDANCE)
