@@ -1,0 +1,70 @@
+"""`python -m recipes.cascade` trains, packs and measures two stages of DeepFloyd-IF's kind."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import cache
+
+from faster_diffusion import demo
+from faster_diffusion.demo.scenes import held_out_prompts
+
+from ..command import Recipe, both
+from ..packing import save
+from ..scenes.data import make_pool
+from . import assemble, training
+from .evaluate import draw_small, judge_small, obedience
+
+POOL = 24000
+GUIDANCE = 2.5
+
+
+@cache
+def told() -> training.Told:
+    """The pictures and captions that both stages train on."""
+    return training.tell(make_pool(POOL, things=1))
+
+
+def train_first(options: argparse.Namespace) -> None:
+    """Stage I and the text encoder. Now and then they are asked for held-out scenes."""
+    few = held_out_prompts(32, things=1)
+
+    def watch(step: int, parts) -> None:
+        if step % 1000 == 0:
+            pipe = assemble.first(parts)
+            pipe.set_progress_bar_config(disable=True)
+            verdicts = judge_small(draw_small(pipe, few, steps=30, guidance=GUIDANCE), few)
+            right = sum(v.objects_right for v in verdicts) / len(few)
+            with (options.runs / "watch.jsonl").open("a") as file:
+                file.write(json.dumps({"step": step, "right": right}) + "\n")
+
+    training.fit_first(told(), options.runs, watch=watch)
+
+
+def train_second(options: argparse.Namespace) -> None:
+    """Stage II."""
+    training.fit_second(told(), training.load_first(options.runs)["text"], options.runs)
+
+
+def pack(options: argparse.Namespace) -> None:
+    """Both packaged folders, from the checkpoints, and their cards."""
+    parts = training.load_first(options.runs)
+    unets = {"first": parts["unet"], "second": training.load_second(options.runs)}
+    pipes = {"first": assemble.first(parts), "second": assemble.second(unets["second"], parts["text"])}
+    for stage, name in assemble.NAMES.items():
+        save(pipes[stage], options.out / name, unets[stage])
+    if options.report.exists():
+        assemble.write_cards(options.out, options.runs, json.loads(options.report.read_text()))
+
+
+def evaluate(options: argparse.Namespace) -> dict:
+    """Obedience of the packaged stages, the second given what the first draws."""
+    pipes = [demo.load(name) for name in assemble.NAMES.values()]
+    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
+    arms = both(pipes, lambda: obedience(*pipes, **asked, seed=1))
+    return {"sampler": type(pipes[0].scheduler).__name__, **asked, "arms": arms}
+
+
+if __name__ == "__main__":
+    parts = {"first": train_first, "second": train_second}
+    Recipe("cascade", __doc__, parts, pack, evaluate).main(count=100, steps=100, guidance=GUIDANCE)

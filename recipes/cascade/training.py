@@ -1,0 +1,123 @@
+"""Trains both stages on pictures of one thing, the first together with the text encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import T5EncoderModel
+
+from faster_diffusion.demo.scenes import caption, shorten
+
+from ..noising import add_noise, draw_noise, draw_times, noise_error
+from ..scenes.data import Pool, pixels
+from ..training import Plan, load_average, share, train
+from . import stages, text
+from .variance import variance_bound
+
+FIRST = Plan(steps=20000, learning_rate=1.5e-3, warmup=300, minutes=40, ema=0.997, save_every=200)
+SECOND = Plan(steps=20000, learning_rate=1.5e-3, warmup=200, minutes=15, ema=0.995, save_every=100)
+BATCH = {"first": 24, "second": 8}
+UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
+MOST_NOISE = 400  # on the small picture, of 1000; the pipeline's default is 250
+
+
+@dataclass(frozen=True)
+class Told:
+    """Pictures (N, 3, 64, 64) in uint8, and each told in a few ways as tokens (N, variants, 77)."""
+
+    pictures: Tensor
+    tokens: Tensor
+
+
+def tell(pool: Pool, variants: int = 3) -> Told:
+    """Captions, in full or shortened, for each picture of a pool."""
+    rng = np.random.default_rng(9)
+    captions = [caption(shorten(scene, rng)) for scene in pool.scenes for _ in range(variants)]
+    return Told(pool.pictures, text.tokenise(captions).unflatten(0, (len(pool), variants)))
+
+
+def shrink(x: Tensor) -> Tensor:
+    """Pictures (B, 3, 64, 64) at half their size."""
+    return F.avg_pool2d(x, 2)
+
+
+def build_first() -> nn.ModuleDict:
+    """Stage I and the text encoder."""
+    return nn.ModuleDict({"unet": stages.first(), "text": text.encoder()})
+
+
+def fit_first(told: Told, folder: Path, plan: Plan = FIRST, watch=None) -> nn.ModuleDict:
+    """Learn to draw at 32 pixels a side."""
+    parts = build_first()
+    objective = _objective(parts["unet"])
+
+    def loss(step: int, generator: torch.Generator):
+        x, said = draw(told, BATCH["first"], generator)
+        times, noise = draw_times(len(x), 1000, generator), draw_noise((len(x), 3, 32, 32), generator)
+        x, said, times, noise = share(x), share(said), share(times), share(noise)
+        return objective(shrink(x), noise, times, states=text.states(parts["text"], said))
+
+    return train(parts, loss, plan, folder, "first", watch).eval().requires_grad_(False)
+
+
+def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = SECOND, watch=None) -> nn.Module:
+    """Learn to draw at 64, from a small picture that is noised, with the text encoder as it is."""
+    unet = stages.second()
+    objective = _objective(unet)
+    kept = stages.noising_scheduler().alphas_cumprod
+
+    def loss(step: int, generator: torch.Generator):
+        x, said = draw(told, BATCH["second"], generator)
+        times, noise = draw_times(len(x), 1000, generator), draw_noise(tuple(x.shape), generator)
+        levels = torch.randint(MOST_NOISE, (len(x),), generator=generator)
+        blur = torch.randn(x.shape, generator=generator)
+        x, said, times, noise, levels, blur = (share(part) for part in (x, said, times, noise, levels, blur))
+
+        small = F.interpolate(shrink(x), x.shape[-2:], mode="bilinear", align_corners=True)  # as the pipeline does
+        with torch.no_grad():
+            states = text.states(encoder, said)
+        small = add_noise(small, blur, kept[levels])
+        return objective(x, noise, times, states=states, small=small, class_labels=levels)
+
+    return train(unet, loss, plan, folder, "second", watch).eval().requires_grad_(False)
+
+
+def load_first(folder: Path) -> nn.ModuleDict:
+    """Stage I and the text encoder, from their checkpoint."""
+    return load_average(build_first(), folder / "first.pt").eval().requires_grad_(False)
+
+
+def load_second(folder: Path) -> nn.Module:
+    """Stage II, from its checkpoint."""
+    return load_average(stages.second(), folder / "second.pt").eval().requires_grad_(False)
+
+
+def draw(told: Told, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A batch of pictures in [-1, 1], and its captions, some of them dropped."""
+    rows = torch.randint(len(told.pictures), (batch,), generator=generator)
+    said = told.tokens[rows, torch.randint(told.tokens.shape[1], (batch,), generator=generator)]
+    said[torch.rand(batch, generator=generator) < UNPROMPTED] = text.tokenise([""])[0]
+    return pixels(told.pictures[rows]), said
+
+
+def _objective(unet: nn.Module):
+    """The hybrid loss: the noise by its squared error, the variance by the bound."""
+    unet.to(memory_format=torch.channels_last)
+    scheduler = stages.scheduler()
+
+    def objective(x: Tensor, noise: Tensor, times: Tensor, states: Tensor, small: Tensor | None = None, **more):
+        alphas = scheduler.alphas_cumprod[times]
+        seen = add_noise(x, noise, alphas)
+        seen = seen if small is None else torch.cat([seen, small], 1)
+        seen = seen.contiguous(memory_format=torch.channels_last)
+        guess, fraction = unet(seen, times, states, return_dict=False, **more)[0].chunk(2, 1)
+        error = noise_error(guess, noise, alphas)
+        bound = variance_bound(fraction, guess - noise, times, scheduler.betas)
+        return error + bound, {"error": error.item(), "bound": bound.item()}
+
+    return objective
