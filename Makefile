@@ -63,7 +63,7 @@ $(VENV)/.cli $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml constraints.
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	@touch $@
 
-$(VENV)/oldest/.pipelines: pyproject.toml constraints-oldest.txt | $(VENV)/bin/python
+$(VENV)/oldest/.pipelines: pyproject.toml constraints-oldest.txt
 	@echo "Installing the oldest supported diffusers into $(VENV)/oldest, once ..."
 	@$(PYTHON) -m venv $(VENV)/oldest
 	@$(VENV)/oldest/bin/python -m pip install -qq --disable-pip-version-check -c constraints-oldest.txt -e ".[dev]"

@@ -12,6 +12,7 @@ from .stages import layout_of
 
 TEXT_TOKENS = 77  # what CLIP's text encoder gives for any prompt
 AUDIO_TOKENS = 8  # what AudioLDM 2's language model gives for any prompt
+HINT, HINT_CHANNELS = 8, 4  # pixels of Kandinsky 2.2's control picture a latent; channels it adds to the latents
 SIZES = 6  # original, crop and target: a height and a width each
 
 
@@ -23,7 +24,10 @@ def network_inputs(network: nn.Module, batch: int, height: int, width: int, fram
     """
     layout = layout_of(network)
     config: Any = network.config
-    shape = [batch, config.get("in_channels") or 4, height, width]
+    channels = config.get("in_channels") or 4
+    if config.get("addition_embed_type") == "image_hint":
+        channels -= HINT_CHANNELS
+    shape = [batch, channels, height, width]
     if layout.frames is not None:
         shape.insert(layout.frames, frames)
     latent = {layout.sample: _meta(*shape), "timestep": _meta(batch, dtype=torch.int64)}
@@ -34,10 +38,12 @@ def network_inputs(network: nn.Module, batch: int, height: int, width: int, fram
 def _unet(config: Mapping[str, Any], batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     text_width = config.get("encoder_hid_dim") or config.get("cross_attention_dim")
-    if text_width and config.get("encoder_hid_dim_type") not in ("image_proj", "text_image_proj"):
+    if text_width:  # Kandinsky 2.2 reads images alone; AudioLDM adds its prompt to the time
+        wordless = config.get("encoder_hid_dim_type") == "image_proj" or config.get("class_embeddings_concat")
         prompts = batch * frames if "motion_max_seq_length" in config else batch  # AnimateDiff repeats them itself
-        inputs["encoder_hidden_states"] = _meta(prompts, TEXT_TOKENS, _first(text_width))
-    added = _added(config, batch)
+        text = None if wordless else _meta(prompts, TEXT_TOKENS, _first(text_width))
+        inputs["encoder_hidden_states"] = text
+    added = _added(config, batch, height, width)
     if added:
         inputs["added_cond_kwargs"] = added
     if "addition_time_embed_dim" in config and "addition_embed_type" not in config:  # Stable Video Diffusion
@@ -50,15 +56,21 @@ def _unet(config: Mapping[str, Any], batch: int, height: int, width: int, frames
     return inputs
 
 
-def _added(config: Mapping[str, Any], batch: int) -> dict[str, Any]:
+def _added(config: Mapping[str, Any], batch: int, height: int, width: int) -> dict[str, Any]:
     """What comes by added_cond_kwargs: sizes and pooled prompt of SDXL, embeddings of images for Kandinsky 2."""
     kind = config.get("addition_embed_type")
     if kind == "text_time":
         pooled = config["projection_class_embeddings_input_dim"] - SIZES * config["addition_time_embed_dim"]
         return {"text_embeds": _meta(batch, pooled), "time_ids": _meta(batch, SIZES)}
-    if kind == "image":
-        return {"image_embeds": _meta(batch, config["encoder_hid_dim"])}
-    return {}
+    if kind not in ("image", "image_hint", "text_image"):
+        return {}
+    text_and_image = kind == "text_image"
+    added = {"image_embeds": _meta(batch, config["cross_attention_dim" if text_and_image else "encoder_hid_dim"])}
+    if text_and_image:
+        added["text_embeds"] = _meta(batch, config["cross_attention_dim"])
+    if kind == "image_hint":
+        added["hint"] = _meta(batch, 3, HINT * height, HINT * width)
+    return added
 
 
 def _controlled(config: Mapping[str, Any], batch: int, height: int, width: int, frames: int) -> dict[str, Any]:

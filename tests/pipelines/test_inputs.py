@@ -11,7 +11,8 @@ SIDE = {"dit": 8}  # its positions are of one size
 NAMES = {  # one for each kind of network
     *("stable-diffusion", "if-stage-2", "xl", "unconditional-ddim", "upscale-x4", "controlnet-xs-xl"),
     *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video"),
-    *("kandinsky-3", "audio-ldm-2", "dit", "pixart-alpha", "hunyuan-dit"),
+    *("kandinsky-2.1", "kandinsky-2.2", "kandinsky-2.2-hint", "kandinsky-3", "audio-ldm", "audio-ldm-2"),
+    *("dit", "pixart-alpha", "hunyuan-dit"),
 }
 
 

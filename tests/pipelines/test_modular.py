@@ -13,10 +13,7 @@ from diffusers import (
     SmoothedEnergyGuidance,
 )
 from diffusers.guiders.smoothed_energy_guidance import SmoothedEnergyGuidanceConfig
-from diffusers.modular_pipelines.stable_diffusion_xl.encoders import StableDiffusionXLTextEncoderStep
-from diffusers.modular_pipelines.stable_diffusion_xl.modular_blocks_stable_diffusion_xl import (
-    StableDiffusionXLCoreDenoiseStep,
-)
+from diffusers.modular_pipelines.stable_diffusion_xl import StableDiffusionXLAutoBlocks
 
 import faster_diffusion as fd
 from tests.pipelines.rows.xl import pooled, xl
@@ -55,7 +52,7 @@ def components():
 def guided(request, components):
     """A pipeline, and the order at which each of its network calls of a step begins."""
     guider, begins = GUIDERS[request.param]
-    pipe = StableDiffusionXLCoreDenoiseStep().init_pipeline()
+    pipe = StableDiffusionXLAutoBlocks().sub_blocks["denoise"].init_pipeline()
     pipe.update_components(**components, guider=guider())
     pipe.set_progress_bar_config(disable=True)
     return pipe, begins
@@ -102,4 +99,4 @@ def test_nothing_is_left_of_it_after_disable(guided):
 
 def test_blocks_without_a_network_are_refused():
     with pytest.raises(ValueError, match="neither UNet nor transformer"):
-        fd.enable(StableDiffusionXLTextEncoderStep().init_pipeline())
+        fd.enable(StableDiffusionXLAutoBlocks().sub_blocks["text_encoder"].init_pipeline())

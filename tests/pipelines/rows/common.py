@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -81,11 +85,15 @@ def right_half(n: int) -> torch.Tensor:
     return mask
 
 
+@cache
 def tokenizer() -> CLIPTokenizer:
-    """A tokenizer of single letters."""
+    """A tokenizer of single letters; from files, which is how every release of transformers takes one."""
     letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[], model_max_length=16)
+    with TemporaryDirectory() as folder:
+        Path(folder, "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+        Path(folder, "merges.txt").write_text("#version: 0.2\n")
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=16)
 
 
 def stable_diffusion(cls: type = StableDiffusionPipeline, *, unet: dict[str, Any] | None = None, **more: Any) -> Any:
