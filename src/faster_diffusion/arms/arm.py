@@ -1,0 +1,94 @@
+"""One way of sampling a pipeline, put on and taken off again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import faster_diffusion as fd
+
+from .. import solvers
+from ..config import PropagationConfig
+from . import grammar
+from .peers import Peer
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A solver and its number of steps, encoder propagation, and peers; each may be left out. See ``parse``."""
+
+    solver: str | None = None  # of ``solvers.SOLVERS``; the pipeline's own by default
+    step_count: int | None = None
+    propagation: PropagationConfig | None = None
+    peers: tuple[Peer, ...] = ()
+    name: str = field(default="", compare=False)  # for people; two arms that do the same are equal
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.spec)
+
+    @classmethod
+    def parse(cls, spec: str, name: str | None = None) -> Arm:
+        """Reads parts joined by ``+``, in any order.
+
+        - ``untouched``, with nothing beside it;
+        - ``steps:N``: as many steps of the pipeline's own solver, or ``SOLVER:N`` of another (``dpm++:20``);
+        - key steps: ``paper``, ``uniform:4``, another preset, or orders ``0,1,2,5``; with them ``sequential`` or
+          ``parallel:N`` (at most N steps decoded at once), and ``noise`` or ``noise:ALPHA``;
+        - peers: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO``, ``tgate:STEP``.
+
+        Raises:
+            ValueError: a part is not understood, or does not go with another.
+        """
+        return cls(**grammar.parse(spec), name=name or "")
+
+    @property
+    def spec(self) -> str:
+        """The canonical text: ``Arm.parse(arm.spec) == arm``."""
+        return grammar.text(self.solver, self.step_count, self.propagation, self.peers)
+
+    def steps(self, default: int) -> int:
+        """How many steps to sample with, where other arms take ``default``."""
+        return self.step_count or default
+
+    @contextmanager
+    def applied(self, pipe: Any) -> Iterator[fd.Handle | None]:
+        """Within it ``pipe(...)`` samples this way; afterwards the pipeline is what it was before.
+
+        Gives the handle of ``fd.enable``, or ``None`` if the arm has no key steps.
+
+        Raises:
+            ValueError: the arm does not fit the pipeline; see ``applicable``.
+            ImportError: a peer is not installed.
+        """
+        if fd.is_enabled(pipe):
+            raise ValueError("The pipeline is accelerated already; fd.disable(pipe) makes it ready for arms.")
+        with ExitStack() as stack:
+            if self.solver is not None:
+                stack.enter_context(_solved_by(self.solver, pipe))
+            for peer in self.peers:
+                stack.enter_context(peer.applied(pipe))
+            yield stack.enter_context(fd.enable(pipe, self.propagation)) if self.propagation else None
+
+    def applicable(self, pipe: Any) -> str | None:
+        """Why this arm cannot be used on a pipeline, in a sentence; ``None`` if it can."""
+        try:
+            with self.applied(pipe):
+                return None
+        except (ValueError, TypeError, ImportError) as error:
+            return " ".join(str(error).split())
+
+
+@contextmanager
+def _solved_by(name: str, pipe: Any) -> Iterator[None]:
+    own = getattr(pipe, "scheduler", None)
+    if own is None:
+        raise ValueError(f"{type(pipe).__name__} has no scheduler that {name} could take the place of.")
+    if own.config.get("timestep_type") == "continuous" and name != "euler":
+        raise ValueError(f"{type(pipe).__name__} has continuous timesteps, which only euler takes; {name} does not.")
+    pipe.scheduler = solvers.make(name, own.config)
+    try:
+        yield
+    finally:
+        pipe.scheduler = own

@@ -1,0 +1,117 @@
+"""Arms as text: what ``Arm.parse`` reads and ``Arm.spec`` writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..config import PriorNoise, PropagationConfig
+from ..schedule import PRESETS, KeySteps
+from ..solvers import SOLVERS
+from .peers import PEERS, DeepCache, Peer, TGate
+
+UNTOUCHED = "untouched"
+_JOIN = re.compile(r"(?<!\+)\+(?!\+)")  # not the pluses of dpm++
+
+
+def parse(spec: str) -> dict[str, Any]:
+    """The fields of an arm, from its text."""
+    parts = [part.strip() for part in _JOIN.split(spec)]
+    if not all(parts):
+        raise ValueError(f"Arm {spec!r} has an empty part. {HELP}")
+    if parts == [UNTOUCHED]:
+        return {}
+    if UNTOUCHED in parts:
+        raise ValueError(f"Arm {spec!r}: {UNTOUCHED} stands alone; leave it out, or leave out the rest.")
+    read: dict[str, Any] = {}
+    for part in parts:
+        kind, value = _part(part)
+        if kind in read:
+            raise ValueError(f"Arm {spec!r} says its {kind} twice; leave one out.")
+        read[kind] = value
+    solver, steps = read.get("number of steps", (None, None))
+    peers = tuple(read[name] for name in PEERS if name in read)
+    fields = {"solver": solver, "step_count": steps, "propagation": _propagation(spec, read), "peers": peers}
+    _check_together(spec, fields["propagation"], peers)
+    return fields
+
+
+def text(solver: str | None, steps: int | None, propagation: PropagationConfig | None, peers: Sequence[Peer]) -> str:
+    """The canonical text of an arm with these fields."""
+    parts: list[str] = [] if steps is None else [f"{solver or 'steps'}:{steps}"]
+    if propagation is not None:
+        parts.append(str(propagation.key_steps))
+        if propagation.parallel is not True:
+            parts.append("sequential" if propagation.group_limit == 1 else f"parallel:{propagation.parallel}")
+        noise = propagation.prior_noise
+        if isinstance(noise, PriorNoise):
+            parts.append("noise" if noise == PriorNoise() else f"noise:{noise.alpha:g}")
+    return " + ".join([*parts, *map(str, peers)]) or UNTOUCHED
+
+
+def _part(part: str) -> tuple[str, Any]:
+    """What kind of thing a part says, and what it says."""
+    name, _, argument = part.partition(":")
+    name, arguments = name.strip().lower(), [value.strip() for value in argument.split(":")] if argument else []
+    if name == "steps" or (name in SOLVERS and arguments):
+        return "number of steps", (None if name == "steps" else name, _number(part, arguments))
+    if name in SOLVERS and name not in PRESETS:
+        raise ValueError(f"Arm part {part!r} lacks its number of steps, as in {name}:20.")
+    if name == "sequential" and not arguments:
+        return "way of decoding", False
+    if name == "parallel":
+        return "way of decoding", _number(part, arguments) if arguments else True
+    if name == "noise":
+        return "noise", PriorNoise(_fraction(part, arguments)) if arguments else PriorNoise()
+    if name in PEERS:
+        return name, _peer(part, name, arguments)
+    try:
+        return "key steps", KeySteps.parse(part)
+    except ValueError:
+        raise ValueError(f"Arm part {part!r} is not understood. {HELP}") from None
+
+
+def _peer(part: str, name: str, arguments: list[str]) -> Peer:
+    if name == "deepcache" and 1 <= len(arguments) <= 2:
+        return DeepCache(*(_number(part, [value], least) for value, least in zip(arguments, (1, 0), strict=False)))
+    if name == "tgate":
+        return TGate(_number(part, arguments))
+    return PEERS[name](_fraction(part, arguments))
+
+
+def _propagation(spec: str, read: dict[str, Any]) -> PropagationConfig | None:
+    if "key steps" not in read:
+        alone = next((kind for kind in ("way of decoding", "noise") if kind in read), None)
+        if alone is not None:
+            raise ValueError(f"Arm {spec!r} has no key steps, without which its {alone} means nothing: add paper, say.")
+        return None
+    return PropagationConfig(read["key steps"], read.get("way of decoding", True), read.get("noise"))
+
+
+def _check_together(spec: str, propagation: PropagationConfig | None, peers: Sequence[Peer]) -> None:
+    names = [peer.name for peer in peers]
+    if "tgate" in names and (propagation is not None or "deepcache" in names):
+        raise ValueError(f"Arm {spec!r}: T-GATE goes with neither key steps nor DeepCache; leave one out.")
+    if "deepcache" in names and propagation is not None and propagation.group_limit != 1:
+        raise ValueError(f"Arm {spec!r}: DeepCache counts steps one by one; add sequential.")
+
+
+def _number(part: str, arguments: list[str], least: int = 1) -> int:
+    if len(arguments) == 1 and arguments[0].isdecimal() and int(arguments[0]) >= least:
+        return int(arguments[0])
+    raise ValueError(f"Arm part {part!r} needs a whole number of at least {least}. {HELP}")
+
+
+def _fraction(part: str, arguments: list[str]) -> float:
+    try:
+        (value,) = map(float, arguments)
+    except ValueError:
+        raise ValueError(f"Arm part {part!r} needs one number. {HELP}") from None
+    return value
+
+
+HELP = (
+    "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
+    "all, 0,1,2,5) with sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
+)

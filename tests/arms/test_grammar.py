@@ -1,0 +1,100 @@
+"""Arms as text."""
+
+import pytest
+
+import faster_diffusion as fd
+from faster_diffusion.arms import Arm
+from faster_diffusion.arms.peers import DeepCache, TGate, ToMe
+
+CANONICAL = (
+    "untouched",
+    "steps:25",
+    "dpm++:20",
+    "paper",
+    "uniform:4 + sequential",
+    "0,1,2,5 + parallel:8 + noise",
+    "0, + noise:0.005",
+    "dpm++-karras:20 + progressive + noise",
+    "unipc:10 + uniform:2 + sequential + deepcache:3:1 + tome:0.5",
+    "ddim:50 + tgate:10",
+    "dpm",  # the key steps that the paper has for DPM-Solver
+    "dpm:20 + dpm",
+)
+
+
+@pytest.mark.parametrize("spec", CANONICAL)
+def test_canonical_text_is_read_back_as_the_same(spec):
+    arm = Arm.parse(spec)
+    assert arm.spec == arm.name == spec
+    assert Arm.parse(arm.spec) == arm
+
+
+@pytest.mark.parametrize(
+    ("spec", "canonical"),
+    [
+        ("noise+sequential+uniform:4+dpm++:20", "dpm++:20 + uniform:4 + sequential + noise"),
+        ("dpm++:20+dpm++", None),
+        ("pro + tome:.50", "pro + tome:0.5"),
+        ("paper + parallel + noise:0.003", "paper + noise"),
+        ("DDIM:20 + Deepcache:5:0", "ddim:20 + deepcache:5"),
+        (" 3 ", "uniform:3"),
+    ],
+)
+def test_order_spaces_and_case_do_not_matter(spec, canonical):
+    if canonical is None:
+        with pytest.raises(ValueError, match="lacks its number of steps, as in dpm"):
+            Arm.parse(spec)
+    else:
+        assert Arm.parse(spec).spec == canonical
+
+
+def test_parts_become_fields():
+    arm = Arm.parse("heun:12 + paper + sequential + noise:0.01 + deepcache:5:2 + tome:0.25", "everything")
+    assert arm.name == "everything"
+    assert (arm.solver, arm.step_count) == ("heun", 12)
+    assert arm.propagation == fd.PropagationConfig("paper", parallel=False, prior_noise=fd.PriorNoise(0.01))
+    assert arm.peers == (DeepCache(5, 2), ToMe(0.25))
+    assert Arm.parse("tgate:7").peers == (TGate(7),)
+
+
+def test_prior_noise_is_not_mixed_in_unless_asked_for():
+    assert Arm.parse("paper").propagation.prior_noise is None
+    assert Arm.parse("paper + noise").propagation.prior_noise == fd.PriorNoise()
+
+
+def test_the_number_of_steps_is_the_arms_own_or_the_one_of_all():
+    assert Arm.parse("dpm++:20").steps(50) == 20
+    assert Arm.parse("paper").steps(50) == 50
+
+
+def test_a_name_does_not_make_another_arm():
+    assert Arm.parse("paper", "ours") == Arm.parse("paper")
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("", "empty part"),
+        ("paper + ", "empty part"),
+        ("untouched + paper", "untouched stands alone"),
+        ("paper + uniform:2", "says its key steps twice"),
+        ("steps:20 + ddim:10", "says its number of steps twice"),
+        ("sequential", "has no key steps"),
+        ("dpm++:20 + noise", "has no key steps"),
+        ("steps:0", "whole number of at least 1"),
+        ("euler:many", "whole number of at least 1"),
+        ("deepcache", "needs"),
+        ("deepcache:0", "whole number of at least 1"),
+        ("tome:0.9", "0 < R <= 0.75"),
+        ("tome", "needs one number"),
+        ("noise:2", "alpha"),
+        ("tgate:10 + paper", "T-GATE goes with neither"),
+        ("deepcache:3 + paper", "add sequential"),
+        ("magic", "'magic' is not understood"),
+        ("magic:3", "'magic:3' is not understood"),
+    ],
+)
+def test_a_mistake_is_said_in_one_sentence_with_the_remedy(spec, says):
+    with pytest.raises(ValueError, match=says) as error:
+        Arm.parse(spec)
+    assert "\n" not in str(error.value)
