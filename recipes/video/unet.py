@@ -15,6 +15,7 @@ from ..training import Plan, load_average, share, train
 
 PLAN = Plan(steps=20000, learning_rate=7e-4, warmup=200, minutes=45, ema=0.995, save_every=100)
 BATCH = 4
+HEAD = 16  # width; this class has one for all levels, so that heads are not quite those of the image model
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 
 
@@ -30,7 +31,7 @@ def build(image: StableDiffusionPipeline) -> nn.ModuleDict:
         norm_num_groups=config.norm_num_groups,
         down_block_types=[name.replace("2D", "3D") for name in config.down_block_types],
         up_block_types=[name.replace("2D", "3D") for name in config.up_block_types],
-        attention_head_dim=2,  # heads; this class takes one number for all levels
+        attention_head_dim=HEAD,
     )
     drawn, weights = image.unet.state_dict(), unet.state_dict()
     # What projects into attention is a 1x1 convolution there and a linear layer here.
