@@ -30,7 +30,7 @@ def train_first(options: argparse.Namespace) -> None:
     few = held_out_prompts(32, things=1)
 
     def watch(step: int, parts) -> None:
-        if step % 1000 == 0:
+        if step % 500 == 0:
             pipe = assemble.first(parts)
             pipe.set_progress_bar_config(disable=True)
             verdicts = judge_small(draw_small(pipe, few, steps=30, guidance=GUIDANCE), few)

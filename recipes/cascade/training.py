@@ -19,8 +19,8 @@ from ..training import Plan, load_average, share, train
 from . import stages, text
 from .variance import variance_bound
 
-FIRST = Plan(steps=20000, learning_rate=1.5e-3, warmup=300, minutes=40, ema=0.997, save_every=200)
-SECOND = Plan(steps=20000, learning_rate=1.5e-3, warmup=200, minutes=15, ema=0.995, save_every=100)
+FIRST = Plan(steps=3000, learning_rate=1.5e-3, warmup=200, ema=0.997, save_every=100)
+SECOND = Plan(steps=900, learning_rate=1.5e-3, warmup=100, ema=0.995, save_every=50)
 BATCH = {"first": 24, "second": 8}
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 MOST_NOISE = 400  # on the small picture, of 1000; the pipeline's default is 250

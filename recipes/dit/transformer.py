@@ -14,7 +14,7 @@ from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
 from ..training import Plan, load_average, share, train
 
-PLAN = Plan(steps=12000, learning_rate=1.2e-3, warmup=300, minutes=32, ema=0.997, save_every=200)
+PLAN = Plan(steps=5000, learning_rate=1.2e-3, warmup=300, ema=0.997, save_every=100)
 BATCH = 32
 NO_CLASS = 1000  # DiTPipeline has it built in: its networks know ImageNet's thousand classes
 UNTOLD = 0.1  # share of classes dropped, for classifier-free guidance

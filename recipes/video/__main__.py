@@ -37,7 +37,7 @@ def train(options: argparse.Namespace) -> None:
         return {"latents": latents, "tokens": data.tell(clips)}
 
     def watch(step: int, parts) -> None:
-        if step % 500 == 0:
+        if step % 200 == 0:
             pipe = quick(assemble.pipeline(image_model(), parts))
             found = obedience(pipe, 16, steps=12, guidance=GUIDANCE)
             with (options.runs / "watch.jsonl").open("a") as file:

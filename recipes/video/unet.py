@@ -13,7 +13,7 @@ from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler, tokenise
 from ..training import Plan, load_average, share, train
 
-PLAN = Plan(steps=20000, learning_rate=7e-4, warmup=200, minutes=45, ema=0.995, save_every=100)
+PLAN = Plan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.995, save_every=50)
 BATCH = 4
 HEAD = 16  # width; this class has one for all levels, so that heads are not quite those of the image model
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
