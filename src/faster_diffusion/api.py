@@ -18,7 +18,7 @@ from .config import PriorNoise, PropagationConfig
 from .control import Control
 from .engine import Counts, Run
 from .noise import injected
-from .refused import refuse
+from .refused import refuse, refuse_call
 from .schedule import KeySteps
 from .stages import LAYOUTS, layout_of, unwrap
 from .summary import Summary, summarise
@@ -176,6 +176,7 @@ def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
         handle = _handle_of(self)
         if handle is None or any(taker.owner is handle for taker in takers.get()):  # the latter: a subclass's super()
             return original(self, *args, **kwargs)
+        refuse_call(self, original, args, kwargs)
         control = getattr(self, "controlnet", None)
         with handle._run(_network_of(self), control, lambda: self.scheduler.timesteps, self.scheduler):
             return original(self, *args, **kwargs)

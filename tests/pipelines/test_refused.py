@@ -3,6 +3,7 @@
 import pytest
 
 import faster_diffusion as fd
+from tests.pipelines.rows import ROWS
 from tests.pipelines.rows.refused import REFUSED, stable_audio
 
 
@@ -25,3 +26,11 @@ def test_a_class_that_inherits_from_a_refused_one_is_refused_too():
 def test_a_transformer_whose_stages_are_not_known_is_refused_by_its_name():
     with pytest.raises(ValueError, match="StableAudioDiTModel cannot be accelerated: its stages are not known"):
         fd.enable(stable_audio())
+
+
+@pytest.mark.parametrize("name", ["ledits", "ledits-xl"])
+def test_an_edit_with_attention_masks_is_refused_when_it_is_called_for(name):
+    row = next(row for row in ROWS if row.name == name)
+    pipe = row.pipe()
+    with fd.enable(pipe), pytest.raises(ValueError, match="attention maps .* Pass use_intersect_mask=False, use_cross"):
+        row.sample(pipe, use_intersect_mask=True)

@@ -38,7 +38,8 @@ def test_the_flops_in_the_summary_are_those_counted(row, pipe):
 def test_without_guidance_too(row, pipe):
     """Where the pipeline has guidance, a scale of 1 leaves half of the batch out."""
     if "guidance_scale" not in inspect.signature(pipe.__call__).parameters:
-        assert row.name.startswith(("unconditional", "stable-video", "latent-super-resolution", "marigold"))
+        unguided = ("unconditional", "stable-video", "latent-super-resolution", "marigold", "ledits")
+        assert row.name.startswith(unguided)
         return
     made = {}
     for parallel in (True, False):

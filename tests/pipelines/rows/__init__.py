@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import animation, audio, control, images, kandinsky, perception, pixel, transformers, variants, video, xl
+from . import animation, audio, control, images, kandinsky, ledits, perception, pixel, transformers, variants, video, xl
 from .common import Row
 
 ROWS: list[Row] = [
@@ -14,6 +14,7 @@ ROWS: list[Row] = [
     *video.ROWS,
     *animation.ROWS,
     *kandinsky.ROWS,
+    *ledits.ROWS,
     *audio.ROWS,
     *perception.ROWS,
     *transformers.ROWS,

@@ -33,6 +33,7 @@ class Row:
     alone: bool = False  # steps are decoded one by one, since attention mixes the batch
     call: dict[str, Any] = field(default_factory=dict)
     unguided: dict[str, Any] = field(default_factory=dict)  # arguments that differ where the guidance scale is 1
+    single: str = ""  # why a call makes one image only
     twin_differs: str = ""  # why FLOPs counted on a network made from the config are not those of the pipeline's
 
     def pipe(self) -> Any:

@@ -12,8 +12,6 @@ from diffusers import (
     EulerDiscreteScheduler,
     KarrasVePipeline,
     KarrasVeScheduler,
-    LEditsPPPipelineStableDiffusion,
-    LEditsPPPipelineStableDiffusionXL,
     ScoreSdeVePipeline,
     ScoreSdeVeScheduler,
     StableAudioDiTModel,
@@ -30,7 +28,6 @@ from diffusers import (
 from tests import toys
 
 from .images import unconditional
-from .xl import xl
 
 MAPS, NOISE_LEVEL, NO_UNET = "attention maps", "noise level", "neither UNet nor transformer"
 
@@ -80,8 +77,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "latent-upscale": (latent_upscale, NOISE_LEVEL),
     "score-sde-ve": (lambda: unconditional(ScoreSdeVePipeline, ScoreSdeVeScheduler()), NOISE_LEVEL),
     "karras-ve": (lambda: unconditional(KarrasVePipeline, KarrasVeScheduler()), NOISE_LEVEL),
-    "ledits": (lambda: like_stable_diffusion(LEditsPPPipelineStableDiffusion, *SAFETY), MAPS),
-    "ledits-xl": (lambda: LEditsPPPipelineStableDiffusionXL.from_pipe(xl()), MAPS),
     "attend-and-excite": (lambda: like_stable_diffusion(StableDiffusionAttendAndExcitePipeline, *SAFETY), MAPS),
     "panorama": (
         lambda: like_stable_diffusion(StableDiffusionPanoramaPipeline, *SAFETY),
