@@ -22,11 +22,9 @@ def save(pipe: DiffusionPipeline, folder: Path, *parts: nn.Module) -> None:
     pipe.save_pretrained(folder)
     if isinstance(getattr(pipe, "text_encoder", None), CLIPTextModel):
         _name_as_ever(folder / "text_encoder/model.safetensors")
-    index = folder / "model_index.json"  # transformers before 5 has this tokenizer by another name, which 5 knows too
-    index.write_text(index.read_text().replace('"T5Tokenizer"', '"T5TokenizerFast"'))
     for file in folder.rglob("*.safetensors"):
         file.chmod(0o644)
-    for file in (index, *folder.glob("*/config.json")):
+    for file in (folder / "model_index.json", *folder.glob("*/config.json")):
         _forget_origin(file)
 
 

@@ -12,7 +12,7 @@ from faster_diffusion.demo.scenes import held_out_prompts
 from ..command import Recipe, both
 from ..packing import save
 from ..scenes.data import make_pool
-from . import assemble, training
+from . import assemble, text, training
 from .evaluate import draw_small, judge_small, obedience
 
 POOL = 24000
@@ -53,6 +53,7 @@ def pack(options: argparse.Namespace) -> None:
     pipes = {"first": assemble.first(parts), "second": assemble.second(unets["second"], parts["text"])}
     for stage, name in assemble.NAMES.items():
         save(pipes[stage], options.out / name, unets[stage])
+        text.for_old_and_new(options.out / name)
     if options.report.exists():
         assemble.write_cards(options.out, options.runs, json.loads(options.report.read_text()))
 

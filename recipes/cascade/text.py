@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import string
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,6 +23,15 @@ def tokenizer() -> T5Tokenizer:
     vocabulary += [(f"▁{word}", -1.0) for word in words()]
     vocabulary += [(token, -20.0) for token in ["▁", *string.ascii_lowercase]]
     return T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=LENGTH)
+
+
+def for_old_and_new(folder: Path) -> None:
+    """Let transformers before 5 read the tokenizer of a packaged pipeline: it has another name there, which 5 knows."""
+    index, settings = folder / "model_index.json", folder / "tokenizer/tokenizer_config.json"
+    index.write_text(index.read_text().replace('"T5Tokenizer"', '"T5TokenizerFast"'))
+    kept = json.loads(settings.read_text())
+    kept.pop("extra_special_tokens", None)  # there are none, and how that is said has changed
+    settings.write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def encoder() -> T5EncoderModel:
