@@ -38,6 +38,12 @@ def test_a_value_that_repeats_or_is_unknown_or_differs_in_the_batch_does_not(t):
     assert Trajectory(REPEATING).order_of(t) is None
 
 
+def test_what_the_network_is_given_instead_of_timesteps_tells_the_step_too():
+    trajectory = Trajectory(REPEATING, torch.tensor([0.6, 0.5, 0.4, 0.3, 0.2, 0.1]))
+    assert [trajectory.order_of(t) for t in trajectory.inputs] == [0, 1, 2, 3, 4, 5]
+    assert [trajectory.order_of(t) for t in REPEATING] == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_scheduler_set_anew_makes_another_trajectory():
     trajectory = Trajectory(REPEATING)
     assert trajectory.is_of(REPEATING)

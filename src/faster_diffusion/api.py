@@ -18,6 +18,7 @@ from .config import PriorNoise, PropagationConfig
 from .control import Control
 from .engine import Counts, Run
 from .noise import injected
+from .noise_levels import inputs_of
 from .refused import refuse, refuse_call
 from .schedule import KeySteps
 from .stages import LAYOUTS, layout_of, unwrap
@@ -125,9 +126,14 @@ class Handle:
 
     @contextmanager
     def _run(
-        self, network: nn.Module, control: Any, timesteps: Callable[[], torch.Tensor], scheduler: Any
+        self,
+        network: nn.Module,
+        control: Any,
+        timesteps: Callable[[], torch.Tensor],
+        scheduler: Any,
+        inputs: Callable[[], torch.Tensor] | None = None,
     ) -> Iterator[None]:
-        run = Run(network, self.config, timesteps, owner=self, warned=self._warned)
+        run = Run(network, self.config, timesteps, inputs, owner=self, warned=self._warned)
         runs: list[Taker] = [run]
         if isinstance(control, nn.Module):
             runs.append(Control(control, run))
@@ -178,7 +184,8 @@ def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, *args, **kwargs)
         refuse_call(self, original, args, kwargs)
         control = getattr(self, "controlnet", None)
-        with handle._run(_network_of(self), control, lambda: self.scheduler.timesteps, self.scheduler):
+        inputs = inputs_of(self)
+        with handle._run(_network_of(self), control, lambda: self.scheduler.timesteps, self.scheduler, inputs):
             return original(self, *args, **kwargs)
 
     return __call__

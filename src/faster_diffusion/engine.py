@@ -80,6 +80,7 @@ class Run:
     Args:
         root: what the sampling loop calls: a network, or ``torch.compile`` of one.
         timesteps: gives the scheduler's timesteps, shape (n,).
+        inputs: gives what the network is called with for them, where that is something else, shape (n,).
         owner: who started the run.
         warned: warnings given already; shared by the runs of an owner, so that each is given once.
     """
@@ -89,6 +90,7 @@ class Run:
         root: nn.Module,
         config: PropagationConfig,
         timesteps: Callable[[], torch.Tensor],
+        inputs: Callable[[], torch.Tensor] | None = None,
         owner: object = None,
         warned: set[str] | None = None,
     ) -> None:
@@ -96,7 +98,7 @@ class Run:
         self.owner = owner
         self.network = unwrap(root)
         self.counts = Counts()
-        self.plan = Plan(KeySteps.parse(config.key_steps), timesteps)
+        self.plan = Plan(KeySteps.parse(config.key_steps), timesteps, inputs)
         self.residuals_new_at = -1  # the order for which a control network has run
         self.residuals_kept_at = -1  # the order for which it has not
         self.layout = layout_of(root)
@@ -203,7 +205,7 @@ class Run:
     def _run(self, memory: Memory, order: int, steps: int, call: NetworkCall) -> Any:
         timesteps = None
         if steps > 1:
-            group = memory.trajectory.timesteps[order : order + steps]
+            group = memory.trajectory.inputs[order : order + steps]
             form = call.timestep if isinstance(call.timestep, torch.Tensor) else group  # some networks compute in it
             timesteps = group.to(call.sample.device, form.dtype).repeat_interleave(call.batch)
         args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=memory.features is None)

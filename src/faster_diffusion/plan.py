@@ -19,10 +19,16 @@ class Plan:
 
     Args:
         timesteps: gives the scheduler's timesteps, shape (n,).
+        inputs: gives what the network is called with for them, where that is something else, shape (n,).
     """
 
-    def __init__(self, key_steps: KeySteps, timesteps: Callable[[], torch.Tensor]) -> None:
-        self.key_steps, self._timesteps = key_steps, timesteps
+    def __init__(
+        self,
+        key_steps: KeySteps,
+        timesteps: Callable[[], torch.Tensor],
+        inputs: Callable[[], torch.Tensor] | None = None,
+    ) -> None:
+        self.key_steps, self._timesteps, self._inputs = key_steps, timesteps, inputs
         self._trajectory: Trajectory | None = None
         self._keys: tuple[int, ...] = ()
 
@@ -31,7 +37,7 @@ class Plan:
         """The steps of the scheduler; another object whenever they are others."""
         timesteps = torch.as_tensor(self._timesteps())
         if self._trajectory is None or not self._trajectory.is_of(timesteps):
-            self._trajectory = Trajectory(timesteps)
+            self._trajectory = Trajectory(timesteps, self._inputs() if self._inputs else None)
             self._keys = self.key_steps.orders(len(timesteps))
         return self._trajectory
 

@@ -12,7 +12,6 @@ _STATES = "it swaps the scheduler's state for every part of the image, so that n
 
 # Class of a pipeline -> why not; holds for classes that inherit from it as well.
 REFUSED = {
-    "StableDiffusionLatentUpscalePipeline": _SIGMA,
     "ScoreSdeVePipeline": _SIGMA,
     "KarrasVePipeline": _SIGMA,
     "StableDiffusionAttendAndExcitePipeline": _MAPS,

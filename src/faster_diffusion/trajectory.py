@@ -15,8 +15,9 @@ class Trajectory:
     place of a view in the storage does, without a copy from the device.
     """
 
-    def __init__(self, timesteps: torch.Tensor) -> None:
+    def __init__(self, timesteps: torch.Tensor, inputs: torch.Tensor | None = None) -> None:
         self.timesteps = timesteps  # (n,); holding it keeps its storage from being reused
+        self.inputs = timesteps if inputs is None else inputs  # (n,): what the network is given for them
 
     def __len__(self) -> int:
         return len(self.timesteps)
@@ -25,6 +26,10 @@ class Trajectory:
     def values(self) -> list[float]:
         """The timesteps as numbers (one copy from the device)."""
         return self.timesteps.tolist()
+
+    @cached_property
+    def _input_values(self) -> list[float]:
+        return self.inputs.tolist()
 
     def is_of(self, timesteps: torch.Tensor) -> bool:
         """Whether ``timesteps`` is the tensor that this trajectory was made from."""
@@ -35,7 +40,10 @@ class Trajectory:
         )
 
     def order_of(self, t: torch.Tensor | float | int) -> int | None:
-        """The order of the step with timestep ``t`` (a scalar, or one equal entry a sample); ``None`` if unclear."""
+        """The order of the step with timestep or input ``t`` (a scalar, or one equal entry a sample).
+
+        ``None`` if that is unclear.
+        """
         if isinstance(t, torch.Tensor) and self._shares_storage(t):
             return (t.storage_offset() - self.timesteps.storage_offset()) // self.timesteps.stride(0)
         return self._order_of_value(t)
@@ -50,5 +58,6 @@ class Trajectory:
 
     def _order_of_value(self, t: torch.Tensor | float | int) -> int | None:
         values = set(t.flatten().tolist()) if isinstance(t, torch.Tensor) else {t}
-        orders = [order for order, value in enumerate(self.values) if values == {value}]
+        steps = enumerate(zip(self.values, self._input_values, strict=True))
+        orders = [order for order, step in steps if len(values) == 1 and values <= set(step)]
         return orders[0] if len(orders) == 1 else None

@@ -17,7 +17,7 @@ def test_it_is_refused_with_the_reason(name):
 
 
 def test_a_class_that_inherits_from_a_refused_one_is_refused_too():
-    pipe = REFUSED["latent-upscale"][0]()
+    pipe = REFUSED["karras-ve"][0]()
     pipe.__class__ = type("OfMyOwn", (type(pipe),), {})
     with pytest.raises(ValueError, match="OfMyOwn cannot be accelerated: .*noise level"):
         fd.enable(pipe)

@@ -12,11 +12,13 @@ from diffusers import (
     DDIMScheduler,
     DDPMPipeline,
     DDPMScheduler,
+    EulerDiscreteScheduler,
     LatentConsistencyModelPipeline,
     LCMScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionLatentUpscalePipeline,
     StableDiffusionUpscalePipeline,
     UNet2DModel,
 )
@@ -48,6 +50,40 @@ def upscale() -> Any:
         scheduler=DDIMScheduler(**{**toys.SCHEDULER, "prediction_type": "v_prediction"}),
         max_noise_level=350,
     )
+
+
+def latent_upscale() -> Any:
+    """Of the kinds of blocks of the x2 upscaler, without a middle block; its network is told the noise level."""
+    network = toys.unet(
+        in_channels=8,
+        out_channels=5,
+        block_out_channels=(32, 32, 64, 64),  # by groups of 32
+        layers_per_block=2,  # of which one takes the skip features
+        norm_num_groups=None,
+        down_block_types=("KDownBlock2D",) + ("KCrossAttnDownBlock2D",) * 3,
+        mid_block_type=None,
+        up_block_types=("KCrossAttnUpBlock2D",) * 3 + ("KUpBlock2D",),
+        attention_head_dim=8,
+        act_fn="gelu",
+        conv_in_kernel=1,
+        conv_out_kernel=1,
+        resnet_time_scale_shift="scale_shift",
+        time_embedding_type="fourier",
+        timestep_post_act="gelu",
+        time_cond_proj_dim=128 + toys.TEXT[-1],  # noise of the small image, and the pooled prompt
+    )
+    parts = toys.stable_diffusion().components
+    return StableDiffusionLatentUpscalePipeline(
+        **{name: parts[name] for name in ("vae", "text_encoder", "tokenizer")},
+        unet=network,
+        scheduler=EulerDiscreteScheduler(),
+    )
+
+
+def with_pooled(n: int) -> dict[str, Any]:
+    """A prompt, and all of it in one vector."""
+    prompt = toys.prompt(n)
+    return {**prompt, **{name.replace("prompt", "pooled_prompt"): text.mean(1) for name, text in prompt.items()}}
 
 
 def unconditional(cls: type, scheduler: Any) -> Any:
@@ -103,6 +139,7 @@ ROWS = [
         call={"original_inference_steps": 50},
     ),
     Row("upscale-x4", upscale, lambda n: {**toys.prompt(n), "image": image(n, 16)}),
+    Row("upscale-x2", latent_upscale, lambda n: {**with_pooled(n), "image": image(n, 16, 4)}),
     Row("unconditional-ddpm", lambda: unconditional(DDPMPipeline, DDPMScheduler()), as_one_generator),
     Row(
         "unconditional-consistency",

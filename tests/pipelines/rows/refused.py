@@ -9,7 +9,6 @@ from diffusers import (
     AutoencoderOobleck,
     DDIMScheduler,
     DDPMWuerstchenScheduler,
-    EulerDiscreteScheduler,
     KarrasVePipeline,
     KarrasVeScheduler,
     ScoreSdeVePipeline,
@@ -19,7 +18,6 @@ from diffusers import (
     StableCascadeDecoderPipeline,
     StableCascadePriorPipeline,
     StableDiffusionAttendAndExcitePipeline,
-    StableDiffusionLatentUpscalePipeline,
     StableDiffusionPanoramaPipeline,
     StableDiffusionSAGPipeline,
     WuerstchenDecoderPipeline,
@@ -35,14 +33,6 @@ MAPS, NOISE_LEVEL, NO_UNET = "attention maps", "noise level", "neither UNet nor 
 def like_stable_diffusion(cls: Any, *names: str) -> Any:
     parts = toys.stable_diffusion().components
     return cls(**{name: parts[name] for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler", *names)})
-
-
-def latent_upscale() -> Any:
-    parts = toys.stable_diffusion().components
-    return StableDiffusionLatentUpscalePipeline(
-        **{name: parts[name] for name in ("vae", "text_encoder", "tokenizer", "unet")},
-        scheduler=EulerDiscreteScheduler(),
-    )
 
 
 def stable_audio() -> Any:
@@ -74,7 +64,6 @@ def cascade(cls: Any, *others: str) -> Any:
 SAFETY = ("safety_checker", "feature_extractor")
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "latent-upscale": (latent_upscale, NOISE_LEVEL),
     "score-sde-ve": (lambda: unconditional(ScoreSdeVePipeline, ScoreSdeVeScheduler()), NOISE_LEVEL),
     "karras-ve": (lambda: unconditional(KarrasVePipeline, KarrasVeScheduler()), NOISE_LEVEL),
     "attend-and-excite": (lambda: like_stable_diffusion(StableDiffusionAttendAndExcitePipeline, *SAFETY), MAPS),
