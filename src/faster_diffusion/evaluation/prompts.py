@@ -78,9 +78,7 @@ def embedded_prompts(count: int, seed: int = 0) -> list[Prompt]:
 
 def repeated(prompts: Sequence[Prompt], times: int) -> list[Prompt]:
     """Every prompt ``times`` times, with seeds that do not meet those of the others where these count up from one."""
-    return [
-        replace(prompt, seed=prompt.seed + number * len(prompts)) for number in range(times) for prompt in prompts
-    ]
+    return [replace(prompt, seed=prompt.seed + number * len(prompts)) for number in range(times) for prompt in prompts]
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

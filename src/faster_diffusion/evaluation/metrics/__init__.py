@@ -1,0 +1,120 @@
+"""Metrics: the table of what can be measured, open to additions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean, median
+
+import numpy as np
+
+from .. import intervals
+from ..real import are_scenes
+from . import perceptual, pixels
+from .base import Metric, Need, Study, Value
+from .frechet import frechet_distance
+from .kernel import kernel_distance
+
+__all__ = ["METRICS", "Metric", "Need", "Study", "Value"]
+
+
+def _mean(scores: Sequence[float]) -> Value:
+    return Value(fmean(scores), intervals.bootstrap(scores), tuple(scores))
+
+
+def _psnr(study: Study, arm: str, reference: str | None) -> Value:
+    """Of the median error: some images turn out differently as a whole, and equal ones have no finite mean."""
+    errors = [pixels.mean_square_error(*pair) for pair in study.pairs(arm, str(reference))]
+    interval = intervals.bootstrap(errors, np.median)
+    ends = None if interval is None else (pixels.decibels(interval[1]), pixels.decibels(interval[0]))
+    return Value(pixels.decibels(median(errors)), ends, tuple(map(pixels.decibels, errors)))
+
+
+def _ssim(study: Study, arm: str, reference: str | None) -> Value:
+    return _mean([pixels.ssim(*pair) for pair in study.pairs(arm, str(reference))])
+
+
+def _lpips(study: Study, arm: str, reference: str | None) -> Value:
+    return _mean(perceptual.lpips(study.pairs(arm, str(reference)), study.device))
+
+
+def _fid(study: Study, arm: str, reference: str | None) -> Value:
+    return Value(frechet_distance(study.features(arm), study.features(reference)))
+
+
+def _kid(study: Study, arm: str, reference: str | None) -> Value:
+    return Value(*kernel_distance(study.features(arm), study.features(reference)))
+
+
+def _clip_score(study: Study, arm: str, _: str | None) -> Value:
+    assert study.scorer is not None
+    return _mean(study.scorer(study.store.images(arm), (prompt.text for prompt in study.prompts)))
+
+
+def _image_reward(study: Study, arm: str, _: str | None) -> Value:
+    texts = [prompt.text for prompt in study.prompts]
+    return _mean(perceptual.image_reward(study.store.images(arm), texts, study.device))
+
+
+def _obeyed(study: Study, arm: str, _: str | None) -> Value:
+    """Colours, shapes and the relation of a scene, read from the pixels."""
+    from ...demo.recognise import obeys
+
+    verdicts = [obeys(*pair) for pair in zip(study.store.images(arm), (p.text for p in study.prompts), strict=True)]
+    right = [verdict.objects_right and verdict.relation_right for verdict in verdicts]
+    return Value(fmean(right), intervals.share(sum(right), len(right)), tuple(map(float, right)))
+
+
+def _flops(study: Study, arm: str, _: str | None) -> Value:
+    return Value((study.store.record(arm, "flops") or {})["flops"] / 1e9)
+
+
+def _seconds(key: str) -> Callable[[Study, str, str | None], Value]:
+    def measure(study: Study, arm: str, _: str | None) -> Value:
+        """The median over batches, for one image."""
+        each = [record[key] / record["images"] for record in study.store.records(arm)]
+        return Value(median(each), intervals.bootstrap(each, np.median), tuple(each))
+
+    return measure
+
+
+def _peak_memory(study: Study, arm: str, _: str | None) -> Value:
+    return Value(max(record["peak_memory_bytes"] for record in study.store.records(arm)) / 2**20)
+
+
+def _small(study: Study) -> str | None:
+    return pixels.too_small(study.store.image(study.references[0], 0).size)
+
+
+def _few(study: Study) -> str | None:
+    return "needs three images or more" if study.store.count < 3 else None
+
+
+def _no_scenes(study: Study) -> str | None:
+    return None if are_scenes(study.prompts) else "needs captions of the embedded models' scenes"
+
+
+def _no_memory(study: Study) -> str | None:
+    on_gpu = study.device.startswith("cuda")
+    return None if on_gpu else "on a CPU, one process cannot tell the arms' peaks apart"
+
+
+_IMAGES = frozenset({Need.REFERENCE})
+_FEATURES = frozenset({Need.REFERENCE, Need.FEATURES})
+_REAL = frozenset({Need.REAL, Need.FEATURES})
+
+METRICS: dict[str, Metric] = {
+    "call_seconds": Metric("time an image", "s", False, _seconds("call_seconds"), repeats=False),
+    "network_seconds": Metric("network time an image", "s", False, _seconds("network_seconds"), repeats=False),
+    "flops": Metric("network FLOPs an image", "GFLOP", False, _flops, form=",.0f"),
+    "peak_memory": Metric("peak memory", "MiB", False, _peak_memory, form=",.0f", missing=_no_memory, repeats=False),
+    "psnr": Metric("PSNR", "dB", True, _psnr, form=".1f", needs=_IMAGES),
+    "ssim": Metric("SSIM", "", True, _ssim, needs=_IMAGES, missing=_small),
+    "lpips": Metric("LPIPS", "", False, _lpips, needs=_IMAGES, missing=perceptual.no_lpips),
+    "fid": Metric("FID", "", False, _fid, form=".2f", needs=_FEATURES, missing=_few),
+    "kid": Metric("KID", "", False, _kid, form=".4f", needs=_FEATURES, missing=_few),
+    "fid_real": Metric("FID to real images", "", False, _fid, form=".2f", needs=_REAL, missing=_few),
+    "kid_real": Metric("KID to real images", "", False, _kid, form=".4f", needs=_REAL, missing=_few),
+    "clip_score": Metric("CLIP score", "", True, _clip_score, needs=frozenset({Need.SCORER})),
+    "image_reward": Metric("ImageReward", "", True, _image_reward, missing=perceptual.no_image_reward),
+    "obeyed": Metric("prompts obeyed", "", True, _obeyed, form=".1%", missing=_no_scenes),
+}

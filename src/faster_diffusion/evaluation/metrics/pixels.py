@@ -30,8 +30,15 @@ def ssim(image: Image.Image, reference: Image.Image) -> float:
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    if min(image.size) <= 2 * _WINDOW:
-        raise ValueError(f"SSIM needs pictures larger than its window of {2 * _WINDOW + 1} pixels, not {image.size}.")
+    reason = too_small(image.size)
+    if reason:
+        raise ValueError(f"SSIM {reason}.")
     pair = [torch.from_numpy(np.array(each, np.float64)).permute(2, 0, 1)[None] for each in (image, reference)]
     _, everywhere = structural_similarity_index_measure(*pair, data_range=255.0, return_full_image=True)
     return float(everywhere[..., _WINDOW:-_WINDOW, _WINDOW:-_WINDOW].mean())
+
+
+def too_small(size: tuple[int, int]) -> str | None:
+    """Why pictures of a size have no SSIM; none if they have."""
+    needed = 2 * _WINDOW + 1
+    return None if min(size) >= needed else f"needs pictures of {needed} pixels or more, not {size[0]}x{size[1]}"

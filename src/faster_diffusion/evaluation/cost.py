@@ -1,0 +1,89 @@
+"""What drawing images costs: seconds of the call and of the networks in it, peak memory, floating-point operations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from ..active import watched
+from ..benchmark import UNetTimer
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one call that drew ``images`` images."""
+
+    images: int
+    call_seconds: float
+    network_seconds: float
+    peak_memory_bytes: int | None  # of a GPU's allocator; one process on a CPU cannot tell arms' peaks apart
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def network_of(pipe: Any) -> nn.Module:
+    """The network that a pipeline calls at every step.
+
+    Raises:
+        ValueError: it has none that is known.
+    """
+    for name in ("unet", "transformer", "prior"):
+        network = getattr(pipe, name, None)
+        if isinstance(network, nn.Module):
+            return network
+    raise ValueError(f"{type(pipe).__name__} has neither UNet nor transformer.")
+
+
+def measured(networks: Sequence[nn.Module], draw: Callable[[], list[Any]]) -> tuple[list[Any], Cost]:
+    """What ``draw`` drew, and what that took."""
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    with ExitStack() as stack:
+        timers = [stack.enter_context(UNetTimer(network)) for network in networks]
+        start = time.perf_counter()
+        images = draw()
+        if cuda:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    memory = torch.cuda.max_memory_allocated() if cuda else None
+    return images, Cost(len(images), seconds, sum(timer.seconds for timer in timers), memory)
+
+
+def flops(networks: Sequence[nn.Module], draw: Callable[[], Any]) -> int:
+    """Floating-point operations of all calls of the networks in ``draw``, whatever has been done to them.
+
+    A multiplication and an addition are two, as in `handle.summary()`; they are counted where they are run, so
+    that patched and pruned networks count for what they are.
+    """
+    total = 0
+
+    def counted(call: Callable[[], Any]) -> Any:
+        nonlocal total
+        with FlopCounterMode(display=False, custom_mapping=_MORE) as counter:
+            output = call()
+        total += counter.get_total_flops()
+        return output
+
+    with ExitStack() as stack:
+        for network in networks:
+            stack.enter_context(watched(network, counted))
+        draw()
+    return total
+
+
+def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
+    count: int = sdpa_flop_count(query, key, value)
+    return count
+
+
+_MORE = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}  # which torch itself leaves out

@@ -1,0 +1,104 @@
+"""What a metric is, what it may look at, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..features import Extractor, Scorer
+from ..intervals import Interval
+from ..prompts import Prompt
+from ..real import RealImages
+from ..store import Store
+
+
+class Need(Enum):
+    """What a metric cannot do without, and what to say where it is not there."""
+
+    REFERENCE = "the images of another arm to compare with"
+    REAL = "real images: give --real, or prompts that come with pictures"
+    FEATURES = "a feature extractor: give --features"
+    SCORER = "a CLIP that reads the prompts: give --clip"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measured figure. It may be infinite: a PSNR of equal images is."""
+
+    value: float
+    interval: Interval | None = None  # at 95 %
+    each: tuple[float, ...] = ()  # for every image; of times, for every batch
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way of judging an arm. To add one, put it into ``METRICS`` under its key.
+
+    Args:
+        name: as a table's heading has it.
+        unit: of the figure; empty for a number without.
+        higher_is_better: none for a cost's neutral figures.
+        measure: from the material, the arm and the arm to compare with, if that is needed, to the figure.
+        form: how a figure is written, as in a format string.
+        needs: what must be there.
+        missing: why it cannot be measured for a reason of its own, such as a package that is not installed.
+        repeats: whether a run gives the same figure each time. Times do not.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    measure: Callable[[Study, str, str | None], Value]
+    form: str = ".3f"
+    needs: frozenset[Need] = frozenset()
+    missing: Callable[[Study], str | None] = lambda study: None
+    repeats: bool = True
+
+    def lacks(self, study: Study) -> str | None:
+        """Why it cannot be measured on this material; none if it can."""
+        need = next((need for need in Need if need in self.needs and not study.has(need)), None)
+        return f"needs {need.value}" if need else self.missing(study)
+
+
+@dataclass
+class Study:
+    """What has been drawn, and what is at hand to judge it by."""
+
+    store: Store
+    prompts: Sequence[Prompt]
+    references: Sequence[str] = ()  # arms whose images others are compared with
+    extractor: Extractor | None = None
+    scorer: Scorer | None = None
+    real: RealImages | None = None
+    device: str = "cpu"
+    _features: dict[str | None, np.ndarray] = field(default_factory=dict)  # by arm; None: of the real images
+
+    def has(self, need: Need) -> bool:
+        having: dict[Need, Any] = {
+            Need.REFERENCE: self.references,
+            Need.REAL: self.real,
+            Need.FEATURES: self.extractor,
+            Need.SCORER: self.scorer,
+        }
+        return bool(having[need])
+
+    def features(self, arm: str | None) -> np.ndarray:
+        """Features (N, D) of an arm's images, or for ``None`` of the real ones."""
+        assert self.extractor is not None
+        if arm not in self._features:
+            images: Iterable[Image.Image] = self.store.images(arm) if arm is not None else self._real()
+            self._features[arm] = self.extractor(images)
+        return self._features[arm]
+
+    def pairs(self, arm: str, reference: str) -> Iterable[tuple[Image.Image, Image.Image]]:
+        """The images of two arms for the same prompts."""
+        return zip(self.store.images(arm), self.store.images(reference), strict=True)
+
+    def _real(self) -> Iterable[Image.Image]:
+        assert self.real is not None
+        return self.real.open()
