@@ -19,9 +19,8 @@ from diffusers import DDIMScheduler
 from PIL import Image
 
 import faster_diffusion as fd
-from benchmarks.machine import machine
 from faster_diffusion import demo, solvers
-from faster_diffusion.benchmark import UNetTimer
+from faster_diffusion.benchmark import UNetTimer, machine
 from faster_diffusion.cli import sampling
 from faster_diffusion.cli.errors import show_our_warnings_only
 from faster_diffusion.demo import scenes
@@ -85,9 +84,7 @@ def measure(count: int, batch_size: int, arms: Sequence[Arm] = ARMS, converged: 
     rows: dict[str, dict[str, Any]] = {}
     last_batch = (len(wanted) - 1) % batch_size + 1  # which a summary is of
     for arm in (converged, *arms):
-        pipe.scheduler = (
-            DDIMScheduler.from_config(own) if arm.scheduler == "ddim" else solvers.make(arm.scheduler, own)
-        )
+        pipe.scheduler = DDIMScheduler.from_config(own) if arm.scheduler == "ddim" else solvers.make(arm.scheduler, own)
         settings = sampling.Settings(arm.steps, demo.GUIDANCE_SCALE)
         options = {"key_steps": arm.key_steps or "all", "prior_noise": True if arm.prior_noise else None}
         with fd.enable(pipe, **options) as handle, UNetTimer(pipe.unet) as timer:

@@ -23,9 +23,9 @@ import torch
 
 import faster_diffusion as fd
 from benchmarks import sd15
-from benchmarks.machine import MALLOC, machine
 from faster_diffusion import demo
-from faster_diffusion.benchmark import Timings, interleave
+from faster_diffusion.benchmark import Timings, interleave, machine
+from faster_diffusion.benchmark.machine import MALLOC
 from faster_diffusion.cli.errors import show_our_warnings_only
 
 RESULTS = Path(__file__).parent / "results"

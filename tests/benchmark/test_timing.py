@@ -1,6 +1,7 @@
 """Timing: what counts as the network's time, and the order of the arms."""
 
 import time
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -66,3 +67,19 @@ def test_medians():
         "unet_median": 2.0,
         "call_median": 5.0,
     }
+
+
+def test_what_is_set_up_around_an_arm_is_not_timed():
+    order = []
+
+    @contextmanager
+    def within(name):
+        order.append(f"{name} on")
+        time.sleep(PAUSE)
+        yield
+        order.append(f"{name} off")
+
+    arms = {name: lambda name=name: order.append(name) for name in "ab"}
+    timings = interleave(torch.nn.Linear(1, 1), arms, rounds=1, warm_up=0, within=within)
+    assert order == ["a on", "a", "a off", "b on", "b", "b off"]
+    assert timings["a"].call_seconds < PAUSE

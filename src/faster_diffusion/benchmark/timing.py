@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .active import watched
+from ..active import watched
 
 
 @dataclass
@@ -35,7 +35,11 @@ class Timings:
 
 
 def interleave(
-    unet: nn.Module, arms: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 1
+    unet: nn.Module,
+    arms: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    warm_up: int = 1,
+    within: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> dict[str, Timings]:
     """Times every arm once a round, so that what the machine does meanwhile falls on all alike.
 
@@ -43,11 +47,12 @@ def interleave(
         unet: the network whose calls are timed within an arm's call.
         arms: name -> a call that sets up nothing and samples.
         rounds: measured rounds, after ``warm_up`` unmeasured ones. Every other round runs backwards.
+        within: name -> what is set up before an arm's call and taken down after it, untimed.
     """
     timings = {name: Timings() for name in arms}
     for number in range(warm_up + rounds):
         for name in list(arms)[:: -1 if number % 2 else 1]:
-            with UNetTimer(unet) as timer:
+            with within(name), UNetTimer(unet) as timer:
                 start = time.perf_counter()
                 arms[name]()
                 _synchronise()

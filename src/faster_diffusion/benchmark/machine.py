@@ -1,14 +1,17 @@
 """What a figure was measured on."""
 
+from __future__ import annotations
+
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")  # see the Makefile
+_PACKAGES = ("torch", "diffusers", "faster-diffusion", "DeepCache", "tomesd", "tgate")
 
 
 def machine() -> dict[str, Any]:
@@ -21,8 +24,16 @@ def machine() -> dict[str, Any]:
         "malloc": {key: os.environ.get(key) for key in MALLOC},
         "load_average": os.getloadavg(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "diffusers", "faster-diffusion")},
+        "cuda": torch.version.cuda,
+        **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:
