@@ -43,38 +43,57 @@ def test_the_frechet_distance_of_features_to_themselves_is_nothing_even_with_few
     assert frechet_distance(x, x + 2) == pytest.approx(4 * d)
 
 
+def k(a, b):
+    return (a @ b / len(a) + 1) ** 3
+
+
 def naive(x, y):
     """The unbiased squared maximum mean discrepancy, pair by pair."""
-
-    def k(a, b):
-        return (a @ b / len(a) + 1) ** 3
-
     N, M = len(x), len(y)
     within = [sum(k(z[i], z[j]) for i in range(len(z)) for j in range(len(z)) if i != j) for z in (x, y)]
     between = sum(k(a, b) for a in x for b in y)
     return within[0] / (N * (N - 1)) + within[1] / (M * (M - 1)) - 2 * between / (N * M)
 
 
-def test_the_kernel_distance_is_that_of_a_double_loop():
+def naive_paired(x, y):
+    """The same over pairs (x_i, y_i), where images of one pair are never compared."""
+    pairs = [(i, j) for i in range(len(x)) for j in range(len(x)) if i != j]
+    return sum(k(x[i], x[j]) + k(y[i], y[j]) - k(x[i], y[j]) - k(y[i], x[j]) for i, j in pairs) / len(pairs)
+
+
+def spread(values):
+    """The jackknife's variance."""
+    return (len(values) - 1) * np.var(values)
+
+
+def test_the_kernel_distance_is_that_of_a_double_loop_and_its_interval_that_of_leaving_out_each_image():
     x, y = features(7, 4, 0), features(9, 4, 1) + 0.5
-    assert kernel_distance(x, y)[0] == pytest.approx(naive(x, y))
-
-
-def test_the_interval_of_the_kernel_distance_is_that_of_leaving_out_each_image():
-    x, y = features(7, 4, 0), features(9, 4, 1) + 0.5
-
-    def spread(values):
-        return (len(values) - 1) * np.var(values)
-
+    value, (low, high) = kernel_distance(x, y)
+    assert value == pytest.approx(naive(x, y))
     without_x = [naive(np.delete(x, i, 0), y) for i in range(len(x))]
     without_y = [naive(x, np.delete(y, i, 0)) for i in range(len(y))]
-    value, (low, high) = kernel_distance(x, y)
     assert high - low == pytest.approx(2 * 1.959964 * (spread(without_x) + spread(without_y)) ** 0.5)
     assert low + high == pytest.approx(2 * value)
 
 
-def test_the_kernel_distance_is_unbiased():
-    same = [kernel_distance(features(20, 4, 2 * i), features(20, 4, 2 * i + 1))[0] for i in range(200)]
+def test_the_kernel_distance_of_pairs_leaves_out_each_pair():
+    x, y = features(7, 4, 0), features(7, 4, 1) + 0.5
+    value, (low, high) = kernel_distance(x, y, paired=True)
+    assert value == pytest.approx(naive_paired(x, y))
+    without = [naive_paired(np.delete(x, i, 0), np.delete(y, i, 0)) for i in range(len(x))]
+    assert high - low == pytest.approx(2 * 1.959964 * spread(without) ** 0.5)
+
+
+def test_the_kernel_distance_of_images_to_themselves_is_nothing():
+    x = features(9, 4, 0)
+    assert kernel_distance(x, x, paired=True)[0] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("alike", [0, 0.9])  # how much of an image is its pair's
+def test_the_kernel_distance_is_unbiased_of_pairs_too(alike):
+    x, more = np.split(features(16_000, 4, 0).reshape(2, 400, 20, 4), 2)
+    y = alike * x + (1 - alike**2) ** 0.5 * more
+    same = [kernel_distance(*pair, paired=alike > 0)[0] for pair in zip(x[0], y[0], strict=True)]
     assert abs(np.mean(same)) < 3 * np.std(same) / len(same) ** 0.5
 
 

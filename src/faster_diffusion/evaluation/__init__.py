@@ -1,0 +1,28 @@
+"""Evaluation: ways of sampling one pipeline, judged by the images they draw and by what that costs.
+
+    from faster_diffusion.evaluation import evaluate, read_prompts
+
+    prompts = read_prompts(Path("prompts.txt"))
+    found = evaluate(pipe, ["untouched", "paper", "dpm++:20"], prompts, out=Path("runs/first"))
+
+Needs the extra ``eval``. The command is `faster-diffusion evaluate`.
+"""
+
+from .drawing import Settings
+from .metrics import METRICS, Metric, Value
+from .prompts import Prompt, embedded_prompts, read_prompts
+from .results import Evaluation
+from .run import Judges, evaluate
+
+__all__ = [
+    "METRICS",
+    "Evaluation",
+    "Judges",
+    "Metric",
+    "Prompt",
+    "Settings",
+    "Value",
+    "embedded_prompts",
+    "evaluate",
+    "read_prompts",
+]

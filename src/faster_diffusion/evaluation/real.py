@@ -11,8 +11,6 @@ from PIL import Image, ImageOps
 
 from .prompts import Prompt, pictures_in
 
-RENDERINGS = 16  # of each caption of a scene: real ones cost nothing, and a distance is the surer the more there are
-
 
 @dataclass(frozen=True)
 class RealImages:
@@ -21,6 +19,7 @@ class RealImages:
     source: str
     count: int
     open: Callable[[], Iterator[Image.Image]]
+    paired: bool = False  # whether there is one for every prompt, in their order
 
 
 def from_folder(folder: Path, size: tuple[int, int]) -> RealImages:
@@ -38,11 +37,12 @@ def from_folder(folder: Path, size: tuple[int, int]) -> RealImages:
 def of_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> RealImages | None:
     """The pictures that came with the prompts; drawn by code where the prompts are captions of scenes; else none."""
     paths = [prompt.picture for prompt in prompts if prompt.picture is not None]
+    every = len(paths) == len(prompts)
     if paths:
-        return RealImages("the pictures of the prompts", len(paths), lambda: (_fitted(path, size) for path in paths))
+        return RealImages("the prompts' pictures", len(paths), lambda: (_fitted(path, size) for path in paths), every)
     if not are_scenes(prompts):
         return None
-    return RealImages("rendered scenes of the same captions", len(prompts) * RENDERINGS, lambda: _rendered(prompts))
+    return RealImages("rendered scenes of the same captions", len(prompts), lambda: _rendered(prompts), paired=True)
 
 
 def are_scenes(prompts: Sequence[Prompt]) -> bool:
@@ -59,7 +59,7 @@ def _rendered(prompts: Sequence[Prompt]) -> Iterator[Image.Image]:
     from ..demo.scenes import parse, render
 
     rng = np.random.default_rng(0)
-    return (Image.fromarray(render(parse(prompt.text), rng)) for prompt in prompts for _ in range(RENDERINGS))
+    return (Image.fromarray(render(parse(prompt.text), rng)) for prompt in prompts)
 
 
 def _fitted(path: Path, size: tuple[int, int]) -> Image.Image:

@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL import Image
 
@@ -62,7 +63,7 @@ class Store:
     def put(self, arm: str, batch: range, images: Sequence[Image.Image], record: Mapping[str, Any]) -> None:
         """Keeps a batch of images, and what drawing it took."""
         for number, image in zip(batch, images, strict=True):
-            write_whole(self._path(arm, number), lambda file, image=image: image.convert("RGB").save(file, "PNG"))
+            write_whole(self._path(arm, number), _png(image))
         self.put_record(arm, _batch(batch), record)
 
     def image(self, arm: str, number: int) -> Image.Image:
@@ -113,11 +114,11 @@ def check_resumable(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Writes a file that is there completely or, if this process or the machine dies meanwhile, not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     with part.open("wb") as file:
-        write(file)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
@@ -126,11 +127,17 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_json(path: Path, content: Any) -> None:
     """The same for JSON."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_whole(path, text.encode())
 
 
 _MANIFEST = "manifest.json"
 _PART = ".part"
+
+
+def _png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.convert("RGB").save(file, "PNG")
+    return file.getvalue()
 
 
 def _batch(batch: range) -> str:

@@ -42,7 +42,8 @@ def _fid(study: Study, arm: str, reference: str | None) -> Value:
 
 
 def _kid(study: Study, arm: str, reference: str | None) -> Value:
-    return Value(*kernel_distance(study.features(arm), study.features(reference)))
+    paired = reference is not None or (study.real is not None and study.real.paired)
+    return Value(*kernel_distance(study.features(arm), study.features(reference), paired))
 
 
 def _clip_score(study: Study, arm: str, _: str | None) -> Value:

@@ -8,7 +8,8 @@ import numpy as np
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     """FID (Heusel et al. 2017): |m_x - m_y|² + tr(S_x + S_y - 2 (S_x S_y)^½), for features (N, D) and (M, D)."""
     (m_x, S_x), (m_y, S_y) = _moments(x), _moments(y)
-    return float(np.square(m_x - m_y).sum() + np.trace(S_x) + np.trace(S_y) - 2 * _trace_of_root(S_x, S_y))
+    squares = np.square(m_x - m_y).sum() + np.trace(S_x) + np.trace(S_y) - 2 * _trace_of_root(S_x, S_y)
+    return max(0.0, float(squares))  # of equal sets, rounding leaves a hair of either sign
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

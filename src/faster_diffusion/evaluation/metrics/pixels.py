@@ -33,8 +33,8 @@ def ssim(image: Image.Image, reference: Image.Image) -> float:
     reason = too_small(image.size)
     if reason:
         raise ValueError(f"SSIM {reason}.")
-    pair = [torch.from_numpy(np.array(each, np.float64)).permute(2, 0, 1)[None] for each in (image, reference)]
-    _, everywhere = structural_similarity_index_measure(*pair, data_range=255.0, return_full_image=True)
+    a, b = (torch.from_numpy(np.array(each, np.float64)).permute(2, 0, 1)[None] for each in (image, reference))
+    _, everywhere = structural_similarity_index_measure(a, b, data_range=255.0, return_full_image=True)
     return float(everywhere[..., _WINDOW:-_WINDOW, _WINDOW:-_WINDOW].mean())
 
 
