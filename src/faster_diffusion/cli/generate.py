@@ -22,9 +22,7 @@ def generate(
     prompt: Annotated[list[str], typer.Argument(metavar="PROMPT", help="One or more prompts.", show_default=False)],
     model: options.ModelOption = "scenes",
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 50,
-    scheduler: Annotated[
-        str | None, typer.Option(help=f"{', '.join(solvers.SOLVERS)}; the model's own by default.")
-    ] = None,
+    scheduler: options.SchedulerOption = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none; 7.5 by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
@@ -52,7 +50,7 @@ def generate(
     """Makes images from prompts, accelerated. Every PNG carries its settings."""
     wanted = sampling.requests(prompt, num_images, seed)
     _check_out(out, len(wanted))
-    _check_solver(scheduler)
+    options.check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     steered = steering.Steering(lora or (), embedding or (), image, strength, control, controlnet, control_scale)
     pipe = models.load(model, dtype, device)
@@ -104,14 +102,6 @@ def _check_out(out: Path, count: int) -> None:
             raise CliError(f"--out {out} is a file, but neither a folder nor a .png.")
     elif count > 1:
         raise CliError(f"--out {out} is one file, but {count} images are to be made; give a folder.")
-
-
-def _check_solver(name: str | None) -> None:
-    if name is not None:
-        try:
-            solvers.check(name)
-        except ValueError as error:
-            raise CliError(str(error)) from error
 
 
 def _check_takes_prompts(pipe: Any) -> None:

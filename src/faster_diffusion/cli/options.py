@@ -8,6 +8,7 @@ import typer
 
 from ..config import PriorNoise, PropagationConfig
 from ..schedule import Explicit, KeySteps
+from ..solvers import SOLVERS, check
 from .errors import CliError
 
 Model = Annotated[str, typer.Argument(help="An embedded model, a folder in diffusers format, or a hub id.")]
@@ -15,6 +16,9 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="An embedded model, a folder in diffusers format, or a hub id.")
 ]
 PixelsOption = Annotated[int | None, typer.Option(min=1, help="Pixels; the model's own size by default.")]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", help=f"{', '.join(SOLVERS)}; the model's own by default.")
+]
 KeyStepsOption = Annotated[
     str,
     typer.Option(
@@ -75,5 +79,14 @@ class Acceleration:
     def _parsed(self) -> KeySteps:
         try:
             return KeySteps.parse(self.key_steps)
+        except ValueError as error:
+            raise CliError(str(error)) from error
+
+
+def check_solver(name: str | None) -> None:
+    """Raises CliError for a name that is not known; `None` is the model's own."""
+    if name is not None:
+        try:
+            check(name)
         except ValueError as error:
             raise CliError(str(error)) from error
