@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .analyze import analyze
 from .demo import demo
 from .errors import show_our_warnings_only
 from .generate import generate
@@ -39,3 +40,4 @@ app.command()(demo)
 app.command()(generate)
 app.command()(video)
 app.command()(info)
+app.command()(analyze)

@@ -1,0 +1,98 @@
+"""How far what is reused has drifted from every earlier step, measured on random projections of the features."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .capture import Seen
+
+WIDTH = 1024  # numbers kept of each tensor, a step and row: 4 KiB
+
+
+@dataclass(frozen=True)
+class Drift:
+    """``matrix[i][j]``: how far the features at step ``orders[j]`` are from those of the earlier step ``orders[i]``.
+
+    As ||f(j) - f(i)||^2 / ||f(j)||^2, the mean over all tensors that are reused, rows, calls and prompts.
+    """
+
+    orders: tuple[int, ...]  # without gaps
+    matrix: np.ndarray  # (n, n), zero for j <= i
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"orders": [*self.orders], "matrix": self.matrix.tolist()}
+
+
+class Projection:
+    """Squared distances of long rows from short ones: the count sketch of Charikar, Chen and Farach-Colton (2002).
+
+    Every element is added, with a random sign, to one of ``width`` numbers chosen at random: for any row x the mean
+    of ||sketch(x)||^2 is ||x||^2, its relative deviation at most sqrt(2 / width). Pooling would be as small, and blind
+    to what it averages out, the texture that reuse loses first. Rows that are short already stay as they are.
+    """
+
+    def __init__(self, width: int = WIDTH) -> None:
+        self.width = width
+        self._places: dict[tuple[int, torch.device], torch.Tensor] = {}
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (B, N) as (B, width), or a copy of them if they are short. Rows of one length are projected alike."""
+        rows = rows.float()
+        length = rows.shape[1]
+        if length <= self.width:
+            return rows.clone()
+        if (length, rows.device) not in self._places:
+            # Twice the places, of which the second half counts as negative: sign and place in one number.
+            generator = torch.Generator().manual_seed(length)
+            places = torch.randint(2 * self.width, (length,), generator=generator, dtype=torch.int32)
+            self._places[length, rows.device] = places.to(rows.device)
+        places = self._places[length, rows.device]
+        plus, minus = rows.new_zeros(len(rows), 2 * self.width).index_add_(1, places, rows).chunk(2, dim=1)
+        return plus - minus
+
+
+class DriftMeter:
+    """A watcher that keeps a projection of every step of a run, and after it the drift alone."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        self._project = Projection(width)
+        self._sketches: dict[tuple[str, int], dict[int, torch.Tensor]] = defaultdict(dict)  # by tensor, order
+        self._orders: tuple[int, ...] = ()
+        self._drifts: list[np.ndarray] = []
+
+    def __call__(self, seen: Seen) -> None:
+        if seen.role == "reused":
+            rows = self._project(seen.features.flatten(1))
+            self._sketches[seen.name, seen.lane][seen.order] = rows.cpu()
+
+    def end_run(self) -> None:
+        """Takes the run into account, and forgets its features.
+
+        Raises:
+            ValueError: it had other steps than the runs before.
+        """
+        steps = {tuple(sorted(by_order)) for by_order in self._sketches.values()}
+        orders = steps.pop()
+        if steps or (self._drifts and orders != self._orders):
+            raise ValueError("The runs had different steps, so that their drift has no mean.")
+        self._orders = orders
+        self._drifts.append(np.mean([_drift(by_order) for by_order in self._sketches.values()], axis=0))
+        self._sketches.clear()
+
+    def result(self) -> Drift:
+        """The mean over all runs."""
+        return Drift(self._orders, np.mean(self._drifts, axis=0))
+
+
+def _drift(by_order: dict[int, torch.Tensor]) -> np.ndarray:
+    """Of one tensor; entries of ``by_order`` have the shape (rows, width)."""
+    features = torch.stack([by_order[order] for order in sorted(by_order)], dim=1).double()  # (rows, n, width)
+    squares = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist").square()
+    relative = squares / features.square().sum(-1)[:, None, :]  # of the later step
+    drift: np.ndarray = relative.mean(0).triu(1).numpy()
+    return drift

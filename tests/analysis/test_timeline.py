@@ -1,0 +1,130 @@
+"""Which stage ran when."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import faster_diffusion as fd
+from faster_diffusion.analysis.timeline import CALL, Timeline, chrome_trace, record
+from faster_diffusion.stages import stage_names
+from tests import toys
+
+KEYS = [0, 4]
+
+
+@pytest.fixture
+def pipe():
+    return toys.stable_diffusion()
+
+
+def timeline(pipe, **options):
+    """Of a run of ten steps, accelerated if options are given."""
+    if not options:
+        return record(pipe, pipe.unet, lambda: toys.sample(pipe, output_type="pt"), "untouched")
+    with fd.enable(pipe, key_steps=KEYS, **options):
+        return record(pipe, pipe.unet, lambda: toys.sample(pipe, output_type="pt"), "accelerated")
+
+
+def calls(timeline):
+    return [(call.step, call.kind, call.steps) for call in timeline.calls]
+
+
+def test_untouched_every_step_runs_encoder_and_decoder(pipe):
+    untouched = timeline(pipe)
+    assert calls(untouched) == [(step, "key", 1) for step in range(10)]
+    encoder, decoder = stage_names(pipe.unet)
+    for step in range(10):
+        assert [span.name for span in untouched.spans if span.step == step] == [CALL, *encoder, *decoder]
+
+
+def test_in_parallel_a_key_step_decodes_a_batch_that_answers_the_steps_after_it(pipe):
+    answered = [(step, "answered", 1) for step in range(10)]
+    expected = [(0, "key", 4), *answered[1:4], (4, "key", 6), *answered[5:]]
+    accelerated = timeline(pipe, parallel=True)
+    assert calls(accelerated) == expected
+    encoder, decoder = stage_names(pipe.unet)
+    ran = {(span.name, span.steps) for span in accelerated.spans if span.step == 4 and span.name != CALL}
+    assert ran == {(name, 1) for name in encoder} | {(name, 6) for name in decoder}
+
+
+def test_one_by_one_the_decoder_alone_runs_at_steps_that_are_not_key(pipe):
+    sequential = timeline(pipe, parallel=False)
+    assert calls(sequential) == [(step, "key" if step in KEYS else "reused", 1) for step in range(10)]
+    assert [span.name for span in sequential.spans if span.step == 1] == [CALL, *stage_names(pipe.unet)[1]]
+
+
+def test_batches_that_are_capped_follow_one_another(pipe):
+    kinds = calls(timeline(pipe, parallel=3))
+    assert [call for call in kinds if call[1] != "answered"] == [
+        *((0, "key", 3), (3, "reused", 1)),
+        *((4, "key", 3), (7, "reused", 3)),
+    ]
+
+
+def test_stages_lie_within_their_network_call_and_calls_within_the_run(pipe):
+    accelerated = timeline(pipe, parallel=True)
+    by_step = {call.step: call for call in accelerated.calls}
+    for span in accelerated.spans:
+        assert 0 <= span.start <= span.start + span.seconds <= accelerated.seconds
+        if span.step is not None:
+            call = by_step[span.step]
+            assert call.start <= span.start
+            assert span.start + span.seconds <= call.start + call.seconds
+    stages = sum(accelerated.seconds_of(row) for row in accelerated.rows if row not in (CALL, "vae.decoder"))
+    assert 0 < stages < accelerated.seconds_of(CALL)
+
+
+def test_other_modules_of_the_pipeline_have_rows_too(pipe):
+    untouched = timeline(pipe)
+    assert untouched.rows[-2:] == ("vae.decoder", CALL)
+    (decoded,) = (span for span in untouched.spans if span.name == "vae.decoder")
+    assert (decoded.step, decoded.kind) == (None, None)
+
+
+def test_a_step_of_two_calls_is_one_step(pipe):
+    network, scheduler = pipe.unet, pipe.scheduler
+    scheduler.set_timesteps(6)
+    x, texts = torch.zeros(1, 4, 16, 16), torch.randn(2, *toys.TEXT)
+
+    @torch.no_grad()
+    def sample():
+        with handle.sampling(scheduler.timesteps):
+            for t in scheduler.timesteps:
+                for text in texts:
+                    network(x, t, text)
+
+    with fd.enable(network, key_steps=[0, 2], prior_noise=None) as handle:
+        timeline = record(SimpleNamespace(components={}), network, sample, "two calls", calls_a_step=2)
+    assert calls(timeline)[:4] == [(0, "key", 2), (0, "key", 2), (1, "answered", 1), (1, "answered", 1)]
+    assert calls(timeline)[4:6] == [(2, "key", 4)] * 2
+
+
+def test_the_trace_of_chrome_has_every_span_on_a_named_row(pipe):
+    runs = (timeline(pipe), timeline(pipe, parallel=True))
+    trace = json.loads(json.dumps(chrome_trace(runs)))
+    events = trace["traceEvents"]
+    processes = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+    assert processes == {0: "untouched", 1: "accelerated"}
+    rows = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    for number, run in enumerate(runs):
+        complete = [event for event in events if event["ph"] == "X" and event["pid"] == number]
+        assert [rows[number, event["tid"]] for event in complete] == [span.name for span in run.spans]
+        assert [event["ts"] / 1e6 for event in complete] == pytest.approx([span.start for span in run.spans])
+        assert [event["dur"] / 1e6 for event in complete] == pytest.approx([span.seconds for span in run.spans])
+    assert {event["ph"] for event in events} == {"X", "M"}
+
+
+def test_no_hook_stays(pipe):
+    timeline(pipe)
+    modules = [*pipe.unet.modules(), *pipe.vae.modules()]
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+
+
+def test_it_becomes_a_dictionary_of_plain_values(pipe):
+    untouched = timeline(pipe)
+    made = json.loads(json.dumps(untouched.to_dict()))
+    assert isinstance(untouched, Timeline)
+    assert len(made["spans"]) == len(untouched.spans)
+    assert made["seconds_by_row"][CALL] == pytest.approx(untouched.seconds_of(CALL))
