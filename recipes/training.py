@@ -111,7 +111,7 @@ def train(
 
 
 def begin() -> None:
-    """What a recipe does first: as many threads as help small models, or as told; under torchrun the other processes."""
+    """What a recipe does first: as many threads as help, unless told how many; under torchrun the other processes."""
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
         torch.set_num_threads(1)

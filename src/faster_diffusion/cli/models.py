@@ -57,7 +57,7 @@ def folder_of(model: str) -> Path | None:
         CliError: it is none of the three.
     """
     if model in demo.available():
-        return Path(demo.__file__).parent / "models" / model
+        return demo.pipeline_folder(model)
     path = Path(model).expanduser()
     if path.is_dir():
         return path

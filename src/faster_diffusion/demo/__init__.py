@@ -2,12 +2,16 @@
 
 pipe = faster_diffusion.demo.load()
 image = pipe("a small red sphere left of a large blue cube", guidance_scale=GUIDANCE_SCALE).images[0]
+
+`load("scenes-canny")` is that pipeline with a control network, `load("scenes-moon")` with a LoRA, and so on.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from . import additions
 
 if TYPE_CHECKING:
     import torch
@@ -21,18 +25,25 @@ _MODELS = Path(__file__).parent / "models"
 
 def available() -> list[str]:
     """Names of the embedded models that this installation has."""
-    return sorted(index.parent.name for index in _MODELS.glob("*/model_index.json"))
+    return sorted(path.name for path in _MODELS.glob("*") if _is_pipeline(path) or additions.has_any(path))
 
 
 def load(name: str = "scenes", **from_pretrained: Any) -> DiffusionPipeline:
     """An embedded model as a stock diffusers pipeline, in float32 unless told otherwise. No network.
 
-    Takes what `from_pretrained` takes.
+    What goes on top of a model, such as "scenes-canny", comes with it. Takes what `from_pretrained` takes.
     """
     from diffusers import DiffusionPipeline
 
     options: dict[str, Any] = {"local_files_only": True, **from_pretrained}
-    return DiffusionPipeline.from_pretrained(_folder(name), **options)
+    pipe = DiffusionPipeline.from_pretrained(pipeline_folder(name), **options)
+    return additions.add(pipe, _folder(name))
+
+
+def pipeline_folder(name: str = "scenes") -> Path:
+    """The diffusers folder of an embedded model; of what goes on top of a model, that model's."""
+    folder = _folder(name)
+    return folder if _is_pipeline(folder) else _folder(name.partition("-")[0])
 
 
 def prompts(n: int = 6, seed: int = 0) -> list[str]:
@@ -76,7 +87,7 @@ def _clip(name: str) -> tuple:
     if name not in _LOADED:
         from transformers import CLIPModel, CLIPTokenizer
 
-        folder = _folder(name) / "clip"
+        folder = pipeline_folder(name) / "clip"
         clip = CLIPModel.from_pretrained(folder, local_files_only=True).float().eval()
         _LOADED[name] = clip, CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     return _LOADED[name]
@@ -94,9 +105,13 @@ def _pixels(images: list, clip: Any) -> Any:
     return torch.from_numpy(np.stack([np.asarray(p) for p in pictures])).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def _is_pipeline(folder: Path) -> bool:
+    return (folder / "model_index.json").is_file()
+
+
 def _folder(name: str) -> Path:
     folder = _MODELS / name
-    if not (folder / "model_index.json").is_file():
+    if not (_is_pipeline(folder) or additions.has_any(folder)):
         have = ", ".join(available())
         if not have:
             raise FileNotFoundError(
