@@ -9,10 +9,11 @@ Needs the extra ``eval``. The command is `faster-diffusion evaluate`.
 """
 
 from .drawing import Settings
+from .judging import Judges
 from .metrics import METRICS, Metric, Value
 from .prompts import Prompt, embedded_prompts, read_prompts
 from .results import Evaluation
-from .run import Judges, evaluate
+from .run import evaluate
 
 __all__ = [
     "METRICS",

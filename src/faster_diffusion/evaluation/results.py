@@ -18,6 +18,7 @@ EQUAL = "identical"  # how an infinite figure is written: JSON has no infinity
 class Column:
     """A metric as it was measured: against one of the references, if it compares."""
 
+    metric: str  # its key
     name: str
     unit: str
     higher_is_better: bool
@@ -38,7 +39,7 @@ class ArmResult:
 
     name: str
     spec: str
-    kind: str  # see `kind_of`
+    kind: str  # what it does, see `contest`
     failed: str | None  # why it drew nothing
     values: Mapping[str, Value]
 
@@ -54,6 +55,10 @@ class Evaluation:
     prompts: tuple[Prompt, ...]
     columns: Mapping[str, Column]
     arms: tuple[ArmResult, ...]
+
+    def arm(self, name: str) -> ArmResult:
+        """The arm of a name."""
+        return next(arm for arm in self.arms if arm.name == name)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON. What repeats in every run is under "metrics", what does not under "times"."""

@@ -10,11 +10,11 @@ import numpy as np
 from .. import intervals
 from ..real import are_scenes
 from . import perceptual, pixels
-from .base import Metric, Need, Study, Value
+from .base import Material, Metric, Need, Study, Value
 from .frechet import frechet_distance
 from .kernel import kernel_distance
 
-__all__ = ["METRICS", "Metric", "Need", "Study", "Value"]
+__all__ = ["METRICS", "Material", "Metric", "Need", "Study", "Value"]
 
 
 def _mean(scores: Sequence[float]) -> Value:
@@ -34,7 +34,7 @@ def _ssim(study: Study, arm: str, reference: str | None) -> Value:
 
 
 def _lpips(study: Study, arm: str, reference: str | None) -> Value:
-    return _mean(perceptual.lpips(study.pairs(arm, str(reference)), study.device))
+    return _mean(perceptual.lpips(study.pairs(arm, str(reference)), study.material.device))
 
 
 def _fid(study: Study, arm: str, reference: str | None) -> Value:
@@ -42,25 +42,25 @@ def _fid(study: Study, arm: str, reference: str | None) -> Value:
 
 
 def _kid(study: Study, arm: str, reference: str | None) -> Value:
-    paired = reference is not None or (study.real is not None and study.real.paired)
+    real = study.material.real
+    paired = reference is not None or (real is not None and real.paired)
     return Value(*kernel_distance(study.features(arm), study.features(reference), paired))
 
 
 def _clip_score(study: Study, arm: str, _: str | None) -> Value:
     assert study.scorer is not None
-    return _mean(study.scorer(study.store.images(arm), (prompt.text for prompt in study.prompts)))
+    return _mean(study.scorer(study.store.images(arm), study.texts))
 
 
 def _image_reward(study: Study, arm: str, _: str | None) -> Value:
-    texts = [prompt.text for prompt in study.prompts]
-    return _mean(perceptual.image_reward(study.store.images(arm), texts, study.device))
+    return _mean(perceptual.image_reward(study.store.images(arm), study.texts, study.material.device))
 
 
 def _obeyed(study: Study, arm: str, _: str | None) -> Value:
     """Colours, shapes and the relation of a scene, read from the pixels."""
     from ...demo.recognise import obeys
 
-    verdicts = [obeys(*pair) for pair in zip(study.store.images(arm), (p.text for p in study.prompts), strict=True)]
+    verdicts = [obeys(*pair) for pair in zip(study.store.images(arm), study.texts, strict=True)]
     right = [verdict.objects_right and verdict.relation_right for verdict in verdicts]
     return Value(fmean(right), intervals.share(sum(right), len(right)), tuple(map(float, right)))
 
@@ -82,20 +82,21 @@ def _peak_memory(study: Study, arm: str, _: str | None) -> Value:
     return Value(max(record["peak_memory_bytes"] for record in study.store.records(arm)) / 2**20)
 
 
-def _small(study: Study) -> str | None:
-    return pixels.too_small(study.store.image(study.references[0], 0).size)
+def _small(material: Material) -> str | None:
+    return pixels.too_small(material.size) if material.size else None
 
 
-def _few(study: Study) -> str | None:
-    return "needs three images or more" if study.store.count < 3 else None
+def _few(material: Material) -> str | None:
+    counts = [len(material.prompts)] + ([material.real.count] if material.real else [])
+    return "needs three images or more" if min(counts) < 3 else None
 
 
-def _no_scenes(study: Study) -> str | None:
-    return None if are_scenes(study.prompts) else "needs captions of the embedded models' scenes"
+def _no_scenes(material: Material) -> str | None:
+    return None if are_scenes(material.prompts) else "needs captions of the embedded models' scenes"
 
 
-def _no_memory(study: Study) -> str | None:
-    on_gpu = study.device.startswith("cuda")
+def _no_memory(material: Material) -> str | None:
+    on_gpu = material.device.startswith("cuda")
     return None if on_gpu else "on a CPU, one process cannot tell the arms' peaks apart"
 
 

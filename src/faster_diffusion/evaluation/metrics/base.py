@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -36,14 +36,67 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Material:
+    """What there is to judge images by, before any is drawn."""
+
+    prompts: Sequence[Prompt]
+    references: Sequence[str]  # arms whose images others are compared with
+    features: str | None = None  # names of networks, see `features`
+    clip: str | None = None
+    real: RealImages | None = None
+    device: str = "cpu"
+    size: tuple[int, int] | None = None  # of the images, if that is known
+
+    def has(self, need: Need) -> bool:
+        having: dict[Need, Any] = {
+            Need.REFERENCE: self.references,
+            Need.REAL: self.real,
+            Need.FEATURES: self.features,
+            Need.SCORER: self.clip,
+        }
+        return bool(having[need])
+
+
+@dataclass
+class Study:
+    """What has been drawn, and what it is judged by."""
+
+    material: Material
+    store: Store
+    extractor: Extractor | None = None
+    scorer: Scorer | None = None
+    _features: dict[str | None, np.ndarray] = field(default_factory=dict)  # by arm; None: of the real images
+
+    @property
+    def texts(self) -> list[str]:
+        return [prompt.text for prompt in self.material.prompts]
+
+    def features(self, arm: str | None) -> np.ndarray:
+        """Features (N, D) of an arm's images, or for ``None`` of the real ones."""
+        if arm not in self._features:
+            if arm is not None:
+                images = self.store.images(arm)
+            else:
+                assert self.material.real is not None
+                images = self.material.real.open()
+            assert self.extractor is not None
+            self._features[arm] = self.extractor(images)
+        return self._features[arm]
+
+    def pairs(self, arm: str, reference: str) -> Iterator[tuple[Image.Image, Image.Image]]:
+        """The images of two arms for the same prompts."""
+        return zip(self.store.images(arm), self.store.images(reference), strict=True)
+
+
+@dataclass(frozen=True)
 class Metric:
-    """One way of judging an arm. To add one, put it into ``METRICS`` under its key.
+    """One way of judging an arm. To add one, put it into ``METRICS`` under a key.
 
     Args:
         name: as a table's heading has it.
         unit: of the figure; empty for a number without.
-        higher_is_better: none for a cost's neutral figures.
-        measure: from the material, the arm and the arm to compare with, if that is needed, to the figure.
+        higher_is_better: which way it is read.
+        measure: from what was drawn, the arm and the arm to compare with, if that is needed, to the figure.
         form: how a figure is written, as in a format string.
         needs: what must be there.
         missing: why it cannot be measured for a reason of its own, such as a package that is not installed.
@@ -56,49 +109,10 @@ class Metric:
     measure: Callable[[Study, str, str | None], Value]
     form: str = ".3f"
     needs: frozenset[Need] = frozenset()
-    missing: Callable[[Study], str | None] = lambda study: None
+    missing: Callable[[Material], str | None] = lambda material: None
     repeats: bool = True
 
-    def lacks(self, study: Study) -> str | None:
-        """Why it cannot be measured on this material; none if it can."""
-        need = next((need for need in Need if need in self.needs and not study.has(need)), None)
-        return f"needs {need.value}" if need else self.missing(study)
-
-
-@dataclass
-class Study:
-    """What has been drawn, and what is at hand to judge it by."""
-
-    store: Store
-    prompts: Sequence[Prompt]
-    references: Sequence[str] = ()  # arms whose images others are compared with
-    extractor: Extractor | None = None
-    scorer: Scorer | None = None
-    real: RealImages | None = None
-    device: str = "cpu"
-    _features: dict[str | None, np.ndarray] = field(default_factory=dict)  # by arm; None: of the real images
-
-    def has(self, need: Need) -> bool:
-        having: dict[Need, Any] = {
-            Need.REFERENCE: self.references,
-            Need.REAL: self.real,
-            Need.FEATURES: self.extractor,
-            Need.SCORER: self.scorer,
-        }
-        return bool(having[need])
-
-    def features(self, arm: str | None) -> np.ndarray:
-        """Features (N, D) of an arm's images, or for ``None`` of the real ones."""
-        assert self.extractor is not None
-        if arm not in self._features:
-            images: Iterable[Image.Image] = self.store.images(arm) if arm is not None else self._real()
-            self._features[arm] = self.extractor(images)
-        return self._features[arm]
-
-    def pairs(self, arm: str, reference: str) -> Iterable[tuple[Image.Image, Image.Image]]:
-        """The images of two arms for the same prompts."""
-        return zip(self.store.images(arm), self.store.images(reference), strict=True)
-
-    def _real(self) -> Iterable[Image.Image]:
-        assert self.real is not None
-        return self.real.open()
+    def lacks(self, material: Material) -> str | None:
+        """Why it cannot be measured; none if it can."""
+        need = next((need for need in Need if need in self.needs and not material.has(need)), None)
+        return f"needs {need.value}" if need else self.missing(material)

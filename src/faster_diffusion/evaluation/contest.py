@@ -1,0 +1,43 @@
+"""Which arms are seen beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..arms import Arm
+
+UNTOUCHED = Arm()
+DEFAULT_ARMS = ("untouched", "paper", "paper + noise", "uniform:4", "steps:25", "dpm++:20", "dpm++:10")
+
+# What an arm does
+AS_IT_IS = "untouched"
+FEWER_STEPS = "fewer steps"  # or as many of another solver
+PROPAGATION = "encoder propagation"
+PEER = "other method"
+
+
+def line_up(arms: Sequence[Arm | str], references: Sequence[str] = ()) -> list[Arm]:
+    """The arms, the untouched one first, which all others are compared with.
+
+    Raises:
+        ValueError: two have one name, or a reference is none of them.
+    """
+    parsed = [Arm.parse(arm) if isinstance(arm, str) else arm for arm in arms]
+    contest = [UNTOUCHED, *(arm for arm in parsed if arm != UNTOUCHED)]
+    names = [arm.name for arm in contest]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two arms are called {twice!r}.")
+    unknown = next((name for name in references if name not in names), None)
+    if unknown is not None:
+        raise ValueError(f"No arm is called {unknown!r}, which others are to be compared with: {', '.join(names)}.")
+    return contest
+
+
+def kind_of(arm: Arm) -> str:
+    """What an arm does."""
+    if arm.peers:
+        return PEER
+    if arm.propagation is not None:
+        return PROPAGATION
+    return AS_IT_IS if arm == UNTOUCHED else FEWER_STEPS

@@ -1,0 +1,94 @@
+"""What the tables mean for a user, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..contest import FEWER_STEPS, PEER, PROPAGATION, UNTOUCHED
+from ..intervals import bootstrap
+from ..results import ArmResult, Evaluation
+from .tables import COSTS, Table, cell
+
+TIME = "call_seconds"
+
+
+def sentences(evaluation: Evaluation, table: Table) -> list[str]:
+    """What a table says to someone who wants to choose an arm."""
+    keys = [key for key in table.keys if key not in COSTS]
+    if not keys or TIME not in evaluation.arm(UNTOUCHED.name).values:
+        return []
+    if evaluation.columns[keys[0]].reference is not None:
+        return list(_against_others(evaluation, keys[0]))
+    return [sentence for key in keys for sentence in _by_themselves(evaluation, key)]
+
+
+def not_measured(evaluation: Evaluation) -> list[str]:
+    """What the tables lack, and why."""
+    columns = [f"{column.title}: {column.missing}." for column in evaluation.columns.values() if column.missing]
+    return columns + [f"{arm.name}: {arm.failed}" for arm in evaluation.arms if arm.failed]
+
+
+def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
+    """Which arm is nearest to a reference in how much time, and how encoder propagation stands against the others."""
+    column = evaluation.columns[key]
+    arms = [arm for arm in evaluation.arms if key in arm.values and arm.name != column.reference]
+    faster = [arm for arm in arms if _time(evaluation, arm) < 1]
+    if not faster:
+        return
+    nearest = _best(evaluation, key, faster)
+    yield (
+        f"Of the arms that are faster than the untouched pipeline, {nearest.name} is nearest to {column.reference} "
+        f"({column.name} {_text(evaluation, key, nearest)}), in {_time(evaluation, nearest):.2f} of the time."
+    )
+    for kind, called in ((FEWER_STEPS, "fewer steps"), (PEER, "other methods")):
+        won, lost = [], []
+        for arm in (arm for arm in arms if arm.kind == PROPAGATION):
+            as_fast = [
+                other for other in arms if other.kind == kind and _time(evaluation, other) <= _time(evaluation, arm)
+            ]
+            if not as_fast:
+                continue
+            best = _best(evaluation, key, [*as_fast, arm])  # the arm itself only if it is nearer than all of them
+            if best is arm:
+                won.append(arm.name)
+            else:
+                lost.append(f"{_placed(evaluation, key, arm)} to {_placed(evaluation, key, best)}")
+        if lost:
+            yield f"Encoder propagation loses to {called} that are as fast or faster: {'; '.join(lost)}."
+        if won:
+            yield f"Encoder propagation stays nearer than {called} that are as fast or faster: {', '.join(won)}."
+
+
+def _by_themselves(evaluation: Evaluation, key: str) -> Iterator[str]:
+    """Which arms differ from the untouched one by more than chance, over the same prompts."""
+    column, base = evaluation.columns[key], evaluation.arm(UNTOUCHED.name)
+    if not base.values[key].each:
+        return
+    apart = []
+    for arm in (arm for arm in evaluation.arms if key in arm.values and arm is not base):
+        pairs = zip(arm.values[key].each, base.values[key].each, strict=True)
+        interval = bootstrap([own - others for own, others in pairs])
+        if interval and not interval[0] <= 0 <= interval[1]:
+            apart.append(f"{arm.name} ({_text(evaluation, key, arm)})")
+    which = f"these arms differ from the untouched pipeline by more than chance: {', '.join(apart)}"
+    none = "no arm differs from the untouched pipeline by more than chance"
+    yield f"{column.name[0].upper()}{column.name[1:]}: {which if apart else none}."
+
+
+def _best(evaluation: Evaluation, key: str, arms: Sequence[ArmResult]) -> ArmResult:
+    """The first of the arms with the best figure."""
+    sign = 1 if evaluation.columns[key].higher_is_better else -1
+    return max(arms, key=lambda arm: sign * arm.values[key].value)
+
+
+def _placed(evaluation: Evaluation, key: str, arm: ArmResult) -> str:
+    return f"{arm.name} ({_text(evaluation, key, arm)} in {_time(evaluation, arm):.2f} of the time)"
+
+
+def _time(evaluation: Evaluation, arm: ArmResult) -> float:
+    """Relative to the untouched arm's."""
+    return arm.values[TIME].value / evaluation.arm(UNTOUCHED.name).values[TIME].value
+
+
+def _text(evaluation: Evaluation, key: str, arm: ArmResult) -> str:
+    return cell(evaluation, key, arm).figure

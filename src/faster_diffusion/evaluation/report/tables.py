@@ -1,0 +1,101 @@
+"""Results as tables: what an arm costs and how near it stays to another, and how good its images are by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..contest import UNTOUCHED
+from ..metrics import Value
+from ..results import EQUAL, ArmResult, Column, Evaluation
+
+COSTS = ("call_seconds", "network_seconds", "flops", "peak_memory")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure and, apart from it, how far it may be off or what it is relative to the untouched arm's."""
+
+    figure: str
+    aside: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under headings; the first cell of a row names the arm."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    keys: tuple[str, ...]  # columns shown
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        lines = [self.headings, ("---",) * len(self.headings)]
+        lines += [tuple(f"{cell.figure} {cell.aside}".strip() for cell in row) for row in self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def tables(evaluation: Evaluation) -> list[Table]:
+    """One with the costs and the likeness to the untouched images, one for each other reference, one for the rest."""
+    measured = {key: column for key, column in evaluation.columns.items() if _shown(evaluation, key)}
+    costs = [key for key in COSTS if key in measured]
+    references = dict.fromkeys(column.reference for column in measured.values() if column.reference)
+    made: list[Table] = []
+    for reference in references:
+        keys = [key for key, column in measured.items() if column.reference == reference]
+        title = "Cost, and likeness to" if reference == UNTOUCHED.name else "Likeness to"
+        made.append(_table(evaluation, f"{title} {reference}", costs + keys if not made else keys))
+    rest = [key for key, column in measured.items() if column.reference is None and key not in costs]
+    if not made and costs:
+        made.append(_table(evaluation, "Cost", costs))
+    if rest:
+        made.append(_table(evaluation, "The images by themselves", rest))
+    return made
+
+
+def figure(column: Column, value: float) -> str:
+    """A value as people read it."""
+    if value == float("inf"):
+        return EQUAL
+    shown = f"{value:{column.form}}"
+    return shown if shown.strip("-0.%") else shown.removeprefix("-")
+
+
+def cell(evaluation: Evaluation, key: str, arm: ArmResult) -> Cell:
+    """A figure of an arm, with its interval; a cost with its ratio to the untouched arm's."""
+    column, value = evaluation.columns[key], arm.values.get(key)
+    if value is None:
+        return Cell("-")
+    shown = f"{figure(column, value.value)} {column.unit}".strip() if value.value != float("inf") else EQUAL
+    if key in COSTS:
+        base = evaluation.arm(UNTOUCHED.name).values[key].value
+        return Cell(shown, f"({value.value / base:.2f})")
+    return Cell(shown, _interval(column, value))
+
+
+def _shown(evaluation: Evaluation, key: str) -> bool:
+    return any(key in arm.values for arm in evaluation.arms)
+
+
+def _interval(column: Column, value: Value) -> str:
+    if value.interval is None:
+        return ""
+    low, high = (figure(column, end) for end in value.interval)
+    return "" if low == high else f"[{low}, {high}]"
+
+
+def _table(evaluation: Evaluation, title: str, keys: Sequence[str]) -> Table:
+    headings = ["arm"]
+    for key in keys:
+        column = evaluation.columns[key]
+        headings.append(column.name + (" ↑" if column.higher_is_better else " ↓" if key not in COSTS else ""))
+    rows = []
+    for arm in evaluation.arms:
+        if arm.failed is None:
+            rows.append((_name(arm), *(cell(evaluation, key, arm) for key in keys)))
+    return Table(title, tuple(headings), tuple(rows), tuple(keys))
+
+
+def _name(arm: ArmResult) -> Cell:
+    return Cell(arm.name, "" if arm.name == arm.spec else f"({arm.spec})")
