@@ -56,6 +56,12 @@ class Recipe:
         print(json.dumps(report))
 
 
+def note(runs: Path, step: int, found: dict[str, dict]) -> None:
+    """Write down the shares that a training had come to at a step."""
+    with (runs / "watch.jsonl").open("a") as file:
+        file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
+
+
 def both(pipes: list, measure: Callable[[], dict]) -> dict[str, dict]:
     """What `measure` finds with the pipelines as they are, and accelerated with the library's defaults."""
     for pipe in pipes:

@@ -9,7 +9,8 @@ from functools import cache
 from faster_diffusion import demo
 from faster_diffusion.demo.scenes import held_out_prompts
 
-from ..command import Recipe, both
+from ..card import share
+from ..command import Recipe, both, note
 from ..packing import save
 from ..scenes.data import make_pool
 from . import assemble, text, training
@@ -34,9 +35,8 @@ def train_first(options: argparse.Namespace) -> None:
             pipe = assemble.first(parts)
             pipe.set_progress_bar_config(disable=True)
             verdicts = judge_small(draw_small(pipe, few, steps=30, guidance=GUIDANCE), few)
-            right = sum(v.objects_right for v in verdicts) / len(few)
-            with (options.runs / "watch.jsonl").open("a") as file:
-                file.write(json.dumps({"step": step, "right": right}) + "\n")
+            right = share(sum(v.objects_right for v in verdicts), len(few))
+            note(options.runs, step, {"right": right})
 
     training.fit_first(told(), options.runs, watch=watch)
 

@@ -9,7 +9,7 @@ import torch
 
 from faster_diffusion import demo
 
-from ..command import Recipe, both
+from ..command import Recipe, both, note
 from ..packing import save
 from ..scenes import vae
 from ..scenes.data import make_pool
@@ -33,9 +33,8 @@ def train(options: argparse.Namespace) -> None:
 
     def watch(step: int, network) -> None:
         if step % 1000 == 0:
-            found = obedience(quick(assemble.pipeline(model, network)), 64, steps=15, guidance=GUIDANCE)
-            with (options.runs / "watch.jsonl").open("a") as file:
-                file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
+            pipe = quick(assemble.pipeline(model, network))
+            note(options.runs, step, obedience(pipe, 64, steps=15, guidance=GUIDANCE))
 
     transformer.fit(**kept(options.runs / "latents.pt", make), folder=options.runs, watch=watch)
 

@@ -10,7 +10,7 @@ from diffusers import StableDiffusionPipeline
 
 from faster_diffusion import demo
 
-from ..command import Recipe, both
+from ..command import Recipe, both, note
 from ..packing import save
 from ..scenes import tokenizer
 from ..scenes.evaluate import quick
@@ -39,9 +39,7 @@ def train(options: argparse.Namespace) -> None:
     def watch(step: int, parts) -> None:
         if step % 200 == 0:
             pipe = quick(assemble.pipeline(image_model(), parts))
-            found = obedience(pipe, 16, steps=12, guidance=GUIDANCE)
-            with (options.runs / "watch.jsonl").open("a") as file:
-                file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
+            note(options.runs, step, obedience(pipe, 16, steps=12, guidance=GUIDANCE))
 
     unet.fit(image_model(), **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
 

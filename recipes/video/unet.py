@@ -40,7 +40,8 @@ def build(image: StableDiffusionPipeline) -> nn.ModuleDict:
     for part in over_time:  # the convolutions over time end in zeros by themselves
         nn.init.zeros_(part.proj_out.weight)
         nn.init.zeros_(part.proj_out.bias)
-    return nn.ModuleDict({"unet": unet.train(), "text": deepcopy(image.text_encoder).train().requires_grad_(True)})
+    # Without dropout: what it draws would not be a function of the step.
+    return nn.ModuleDict({"unet": unet.eval(), "text": deepcopy(image.text_encoder).train().requires_grad_(True)})
 
 
 def _attends_over_time(name: str) -> bool:
