@@ -42,7 +42,7 @@ def encoder() -> T5EncoderModel:
         d_model=WIDTH,
         d_kv=24,
         num_heads=4,
-        d_ff=4 * WIDTH,
+        d_ff=2 * WIDTH,
         num_layers=2,
         feed_forward_proj="gated-gelu",
         dropout_rate=0.0,
