@@ -18,22 +18,25 @@ _WEIGHTS = (".safetensors", ".bin", ".msgpack", ".h5")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load(model: str, dtype: str | None = None, device: str | None = None) -> Any:
-    """The pipeline `model` on `device`; half precision on a GPU and single precision elsewhere unless told."""
+def load(model: str, dtype: str | None = None, device: str | None = None, **parts: Any) -> Any:
+    """The pipeline `model` on `device`; half precision on a GPU and single precision elsewhere unless told.
+
+    `parts` are components that take the place of its own.
+    """
     device = check_device(device)
     torch_dtype = check_dtype(dtype, device)
     load_here = demo.load if model in demo.available() else _load_foreign
-    pipe: Any = load_here(model, torch_dtype=torch_dtype)
+    pipe: Any = load_here(model, torch_dtype=torch_dtype, **parts)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
     return pipe.to(device)
 
 
-def _load_foreign(model: str, torch_dtype: torch.dtype) -> Any:
+def _load_foreign(model: str, torch_dtype: torch.dtype, **parts: Any) -> Any:
     folder = folder_of(model)
     if folder is not None:
         _check_pipeline_folder(folder)
     try:
-        return DiffusionPipeline.from_pretrained(str(folder or model), torch_dtype=torch_dtype)
+        return DiffusionPipeline.from_pretrained(str(folder or model), torch_dtype=torch_dtype, **parts)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         if folder is None:
             raise _not_fetched(model, error) from error

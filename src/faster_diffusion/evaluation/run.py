@@ -17,6 +17,7 @@ from . import report
 from .contest import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
 from .cost import flops, measured, network_of
 from .drawing import Settings, check_takes_prompts, draw, sampling_as
+from .extra import check_extra
 from .fingerprint import fingerprint, versions
 from .judging import Judges
 from .prompts import Prompt
@@ -52,7 +53,9 @@ def evaluate(
 
     Raises:
         ValueError: something is not understood, or ``out`` holds another evaluation.
+        ImportError: the extra ``eval`` is not installed.
     """
+    check_extra()
     pipes = list(pipe) if isinstance(pipe, (list, tuple)) else [pipe]
     settings, judges = settings or Settings(), judges or Judges()
     contest = line_up(arms, judges.references)

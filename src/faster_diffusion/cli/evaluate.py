@@ -1,0 +1,162 @@
+"""`faster-diffusion evaluate`: arms judged by the images they draw and by what that costs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import diffusers
+import typer
+
+from .. import demo, solvers
+from ..arms import Arm, read_arms
+from ..evaluation import METRICS, Judges, Settings, embedded_prompts, read_prompts, report
+from ..evaluation import evaluate as run
+from ..evaluation.contest import DEFAULT_ARMS, line_up
+from ..evaluation.extra import check_extra
+from ..evaluation.features import EMBEDDED
+from ..evaluation.forecast import Model, forecast
+from ..evaluation.prompts import Prompt, repeated
+from . import models, options, sampling
+from .errors import FAILED, CliError, one_line
+
+EMBEDDED_PROMPTS = 64
+
+_MANY = "may be repeated"
+
+
+@one_line
+def evaluate(
+    model: options.Model = "scenes",
+    then: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL[:STEPS]", help=f"A model that goes on from the images of the one before; {_MANY}."),
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", metavar="[NAME=]SPEC", help=f"A way of sampling, such as 'dpm++:20 + paper'; {_MANY}."),
+    ] = None,
+    arms: Annotated[Path | None, typer.Option(help="A JSON or YAML file that names arms.")] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help=f"An arm to compare with beside the untouched one; {_MANY}.")
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Text, .jsonl, COCO captions (.json), or a folder of pictures with captions; embedded ones."),
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="The first so many prompts; 64 of the embedded.")] = None,
+    num_images: Annotated[int, typer.Option(min=1, help="Images a prompt.")] = 1,
+    real: Annotated[Path | None, typer.Option(help="A folder of real images, for FID and KID.")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="What FID and KID see with: scenes, a hub id or folder, a TorchScript file.")
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="What judges images by their prompts: scenes, a hub id, a folder.")
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help=f"{', '.join(METRICS)}; all by default; {_MANY}.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps, where an arm does not say.")] = 50,
+    scheduler: options.SchedulerOption = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
+    negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images drawn at once.")] = 8,
+    height: options.PixelsOption = None,
+    width: options.PixelsOption = None,
+    dtype: options.DtypeOption = None,
+    device: options.DeviceOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything but the weights, and stop.")] = False,
+    out: Annotated[Path, typer.Option(help="A folder; a run that was stopped there goes on.")] = Path("runs/evaluate"),
+) -> None:
+    """Draws the same prompts with every arm and judges them: likeness, quality, time. Writes report.html."""
+    check_extra()
+    options.check_solver(scheduler)
+    embedded = model in demo.available()
+    if guidance is None and embedded:
+        guidance = demo.GUIDANCE_SCALE
+    names, counts = _chain(model, then or (), steps)
+    contest = line_up(_arms(arm or (), arms) or DEFAULT_ARMS, reference or ())
+    wanted = _prompts(prompts, count, num_images, seed, embedded)
+    settings = Settings(counts, guidance, negative, height, width, batch_size)
+    judges = Judges(
+        tuple(metric or METRICS),
+        tuple(reference or ()),
+        features or (EMBEDDED if embedded else None),
+        clip or (EMBEDDED if embedded else None),
+        real,
+    )
+    device = models.check_device(device)
+    models.check_dtype(dtype, device)
+    foreseen = forecast(contest, wanted, settings, judges, [_known(name, scheduler) for name in names], out, device)
+    if dry_run:
+        typer.echo(f"{' then '.join(names)}: {len(wanted)} prompts, {len(contest)} arms.")
+        for each in contest:
+            typer.echo(f"  {each.name}" + ("" if each.name == each.spec else f": {each.spec}"))
+        typer.echo(f"{foreseen}\nThe weights were not checked.")
+        return
+    pipes = _load(names, dtype, device)
+    for pipe in pipes:
+        if scheduler is not None:
+            pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
+    sampling.check_size(pipes[0], height=height, width=width)
+    title = " then ".join(names)
+    found = run(pipes, contest, wanted, settings, judges, out=out, name=title, progress=sys.stderr.isatty())
+    typer.echo(f"{report.markdown(found)}\n\nReport: {out / 'report.html'}")
+
+
+def _chain(model: str, then: Sequence[str], steps: int) -> tuple[list[str], tuple[int, ...]]:
+    """Names of models and the steps of each."""
+    names, counts = [model], [steps]
+    for entry in then:
+        name, _, number = entry.rpartition(":")
+        counted = name and number.isdecimal() and int(number) > 0
+        names.append(name if counted else entry)
+        counts.append(int(number) if counted else steps)
+    return names, tuple(counts)
+
+
+def _arms(specs: Sequence[str], file: Path | None) -> list[Arm]:
+    named = [spec.partition("=") for spec in specs]
+    given = [Arm.parse(spec.strip(), name.strip()) if sign else Arm.parse(name) for name, sign, spec in named]
+    return [*(read_arms(file) if file else ()), *given]
+
+
+def _prompts(path: Path | None, count: int | None, per_prompt: int, seed: int, embedded: bool) -> list[Prompt]:
+    if path is None and not embedded:
+        raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
+    if path is not None and not path.exists():
+        raise CliError(f"There is no file or folder {path}.")
+    read = embedded_prompts(count or EMBEDDED_PROMPTS, seed) if path is None else read_prompts(path, seed)[:count]
+    return repeated(read, per_prompt)
+
+
+def _known(name: str, scheduler: str | None) -> Model:
+    """What a model's configs say, if they are at hand."""
+    try:
+        config = models.read_config(name, "scheduler/scheduler_config.json")
+        network = models.read_config(name, "unet/config.json")
+        vae = models.read_config(name, "vae/config.json") or {}
+    except CliError as error:
+        if error.code != FAILED:
+            raise
+        typer.echo(f"{error} Its scheduler and the size of its images are assumed.", err=True)
+        return Model()
+    own = getattr(diffusers, config["_class_name"]).from_config(config) if config else None
+    side = (network or {}).get("sample_size")
+    factor = 2 ** (len(vae["block_out_channels"]) - 1) if "block_out_channels" in vae else 1
+    return Model(
+        solvers.make(scheduler, own.config) if scheduler and own is not None else own,
+        (side * factor, side * factor) if isinstance(side, int) else None,
+    )
+
+
+def _load(names: Sequence[str], dtype: str | None, device: str) -> list[Any]:
+    """The pipelines. Those of DeepFloyd-IF share their text encoder, which is larger than all the rest."""
+    pipes = [models.load(names[0], dtype, device)]
+    for name in names[1:]:
+        encoder = ((models.read_config(name, "model_index.json") or {}).get("text_encoder") or ("", ""))[1]
+        shared = encoder == "T5EncoderModel" == type(getattr(pipes[0], "text_encoder", None)).__name__
+        parts = {part: getattr(pipes[0], part) for part in ("text_encoder", "tokenizer")} if shared else {}
+        pipes.append(models.load(name, dtype, device, **parts))
+    return pipes
