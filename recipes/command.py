@@ -34,8 +34,8 @@ class Recipe:
     assemble: Part
     evaluate: Callable[[argparse.Namespace], dict]
 
-    def main(self, **defaults: float) -> None:
-        """Parse and do. `defaults` are numbers of what is evaluated: samples, sampling steps, guidance scales."""
+    def main(self, **defaults: float | str) -> None:
+        """Parse and do. `defaults` are options of `evaluate`: samples, sampling steps, guidance scales, names."""
         parts = {**self.train, "assemble": self.assemble, "evaluate": self._report}
         parser = argparse.ArgumentParser(prog=f"python -m recipes.{self.name}", description=self.about)
         parser.add_argument("part", nargs="?", choices=parts, help="one part; without it, everything in order")
@@ -50,16 +50,22 @@ class Recipe:
             parts[part](options)
 
     def _report(self, options: argparse.Namespace) -> None:
-        report = {"versions": {"torch": torch.__version__, "diffusers": diffusers.__version__}}
-        report |= self.evaluate(options)
+        report = self.evaluate(options)
+        report["versions"] = {"torch": torch.__version__, "diffusers": diffusers.__version__}
         options.report.write_text(json.dumps(report, indent=2) + "\n")
         print(json.dumps(report))
 
 
+def kept_report(options: argparse.Namespace) -> dict:
+    """The last report; empty if there is none."""
+    return json.loads(options.report.read_text()) if options.report.exists() else {}
+
+
 def note(runs: Path, step: int, found: dict[str, dict]) -> None:
-    """Write down the shares that a training had come to at a step."""
+    """Write down the shares and means that a training had come to at a step."""
     with (runs / "watch.jsonl").open("a") as file:
-        file.write(json.dumps({"step": step, **{name: one["share"] for name, one in found.items()}}) + "\n")
+        line = {"step": step, **{name: one.get("share", one.get("mean")) for name, one in found.items()}}
+        file.write(json.dumps(line) + "\n")
 
 
 def both(pipes: list, measure: Callable[[], dict]) -> dict[str, dict]:

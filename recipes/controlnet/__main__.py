@@ -1,28 +1,24 @@
-"""`python -m recipes.controlnet canny` (or scribble) trains, packs and measures a ControlNet of the scenes model."""
+"""`python -m recipes.controlnet` trains, packs and measures control networks for the scenes model: canny, scribble."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionControlNetPipeline
+from diffusers import StableDiffusionControlNetPipeline
 
 from faster_diffusion import demo
 from faster_diffusion.demo.scenes import caption
 
+from ..command import Recipe, kept_report, note
 from ..scenes import unet, vae
 from ..scenes.data import Pool, make_held_out, make_pool
-from ..training import begin, kept
-from . import control
+from ..scenes.evaluate import quick, sample
+from ..training import kept
+from . import control, describe
 from .conditions import CONDITIONS
-from .describe import table, write_card
-from .evaluate import evaluate, follow, sample, show
-
-HERE = Path(__file__).parent
-PACKAGED = HERE.parents[1] / "src/faster_diffusion/demo/models"
+from .evaluate import compare, follow, show
 
 
 @cache
@@ -37,74 +33,51 @@ def pool() -> Pool:
     return make_pool()
 
 
-def controlled(network) -> StableDiffusionControlNetPipeline:
-    """The scenes pipeline with a control network."""
-    return StableDiffusionControlNetPipeline(**base().components, controlnet=network, requires_safety_checker=False)
-
-
-def fit(options: argparse.Namespace) -> None:
-    """Train. Now and then it samples held-out scenes, so that a run gone wrong is seen early."""
+def train(kind: str, options: argparse.Namespace) -> None:
+    """One network. Now and then it samples held-out scenes, so that a run gone wrong is seen early."""
     latents = kept(options.runs / "latents.pt", lambda: vae.encode(base().vae, pool().pictures))
     latents = latents * base().vae.config.scaling_factor
 
     def watch(step: int, network) -> None:
         if step % 500 == 0:
             few = make_held_out(20, seed=6)
-            pipe = controlled(network)
-            pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
-            pipe.set_progress_bar_config(disable=True)
-            shown = show(few, options.kind, seed=6)
-            found = follow(sample(pipe, [caption(scene) for scene in few.scenes], shown, steps=12), few)
-            with (options.runs / f"{options.kind}.watch.jsonl").open("a") as file:
-                file.write(json.dumps({"step": step, **found}) + "\n")
+            said = [caption(scene) for scene in few.scenes]
+            parts = {**base().components, "controlnet": network, "requires_safety_checker": False}
+            pipe = quick(StableDiffusionControlNetPipeline(**parts))
+            images = sample(pipe, said, 12, demo.GUIDANCE_SCALE, image=show(few, kind, seed=6))
+            note(options.runs, step, follow(images, few))
 
-    control.fit(base(), pool(), latents, unet.training_tokens(pool()), options.kind, options.runs, watch=watch)
+    control.fit(base(), pool(), latents, unet.training_tokens(pool()), kind, options.runs, watch=watch)
 
 
 def pack(options: argparse.Namespace) -> None:
-    """Write the packaged folder from the checkpoint, in half precision."""
-    folder = options.out / f"scenes-{options.kind}"
-    network = control.load(base(), options.kind, options.runs)
-    network.to(torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
-    for file in folder.glob("*.safetensors"):
-        file.chmod(0o644)
+    """The packaged folders, in half precision, from the checkpoints there are, and the cards of those measured."""
+    report = kept_report(options)
+    for kind in CONDITIONS:
+        if not (options.runs / f"{kind}.pt").exists():
+            continue
+        folder = options.out / f"scenes-{kind}"
+        network = control.load(base(), kind, options.runs)
+        network.to(torch.float16, memory_format=torch.contiguous_format).save_pretrained(folder)
+        for file in folder.glob("*.safetensors"):
+            file.chmod(0o644)
+        if kind in report:
+            describe.write_card(folder, kind, options.runs, report[kind])
 
 
-def describe(options: argparse.Namespace) -> None:
-    """The model card, from the log and the last measurement."""
-    reports = json.loads(options.report.read_text())
-    write_card(options.out / f"scenes-{options.kind}", options.kind, options.runs, reports[options.kind])
-
-
-def measure(options: argparse.Namespace) -> None:
-    """How well the packaged network is followed."""
-    pipe = demo.load(f"scenes-{options.kind}")
-    print(table(evaluate(pipe, base(), options.kind, options.report, options.count, options.steps)))
-
-
-def everything(options: argparse.Namespace) -> None:
-    """All of it, from the scenes model to a packaged and measured ControlNet."""
-    for part in (fit, pack, measure, describe):
-        part(options)
-
-
-PARTS = {"train": fit, "assemble": pack, "evaluate": measure, "card": describe}
-
-
-def main() -> None:
-    """Parse and do."""
-    parser = argparse.ArgumentParser(prog="python -m recipes.controlnet", description=__doc__)
-    parser.add_argument("kind", choices=CONDITIONS, help="what the network is shown")
-    parser.add_argument("part", nargs="?", choices=PARTS, help="one part; without it, everything in order")
-    parser.add_argument("--runs", type=Path, default=Path("runs/controlnet"), help="checkpoints and logs; resumed")
-    parser.add_argument("--out", type=Path, default=PACKAGED, help="the folder of the embedded models")
-    parser.add_argument("--report", type=Path, default=HERE / "followed.json", help="where measurements are kept")
-    parser.add_argument("--count", type=int, default=100, help="evaluate: scenes")
-    parser.add_argument("--steps", type=int, default=50, help="evaluate: sampling steps")
-    options = parser.parse_args()
-    begin()
-    PARTS.get(options.part, everything)(options)
+def evaluate(options: argparse.Namespace) -> dict:
+    """How well the packaged networks are followed."""
+    found = {}
+    for kind in [options.only] if options.only else CONDITIONS:
+        pipe = demo.load(f"scenes-{kind}")
+        for one in (pipe, base()):
+            one.set_progress_bar_config(disable=True)
+        asked = {"scenes": options.count, "steps": options.steps, "guidance": demo.GUIDANCE_SCALE}
+        arms = compare(pipe, base(), kind, options.count, options.steps)
+        found[kind] = {"sampler": type(pipe.scheduler).__name__, **asked, "arms": arms}
+    return {**kept_report(options), **found}
 
 
 if __name__ == "__main__":
-    main()
+    parts = {kind: partial(train, kind) for kind in CONDITIONS}
+    Recipe("controlnet", __doc__, parts, pack, evaluate).main(count=100, steps=50, only="")

@@ -14,8 +14,8 @@ from ..scenes.unet import scheduler, tokenise
 from ..training import Plan, load_average, share, train
 from .conditions import CONDITIONS, as_tensor
 
-PLAN = Plan(steps=20000, learning_rate=6e-4, warmup=100, minutes=30, ema=0.995, save_every=100)
-BATCH = 16
+PLAN = Plan(steps=1500, learning_rate=1e-3, warmup=50, ema=0.99, save_every=100)
+BATCH = 8
 UNPROMPTED = 0.3  # share of captions dropped, so that the condition alone can guide
 
 

@@ -31,7 +31,7 @@ def write_card(folder: Path, kind: str, runs: Path, report: dict) -> None:
         condition=_CONDITION[kind],
         runs=card.steps_table({kind: log}),
         scenes=report["scenes"],
-        sampler=report["sampler"],
+        sampler=f"{report['sampler']}, {report['steps']} steps, guidance {report['guidance']}",
         table=table(report),
     )
     card.write_card(folder, f"scenes-{kind}", body)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 
 import faster_diffusion as fd
@@ -19,6 +16,7 @@ from faster_diffusion.demo.scenes import caption
 
 from ..card import share
 from ..scenes.data import Pool, make_held_out
+from ..scenes.evaluate import sample
 from .conditions import CONDITIONS, canny
 
 TOLERANCE = 1  # pixels between an edge and the one it follows
@@ -61,23 +59,10 @@ def mean(values: list[float]) -> dict:
     return {"mean": round(middle, 4), "interval": [round(middle - half, 4), round(middle + half, 4)]}
 
 
-def show(pool: Pool, kind: str, seed: int) -> list[np.ndarray]:
+def show(pool: Pool, kind: str, seed: int) -> list[Image.Image]:
     """The condition of every picture."""
     rng = np.random.default_rng(seed)
-    return [CONDITIONS[kind](picture, rng) for picture in pool.images()]
-
-
-def sample(pipe, prompts: list[str], shown: list | None, steps: int, batch: int = 20) -> list:
-    """One image a prompt, each with its own seed; `shown` are conditions (H, W), or None without control."""
-    images = []
-    for start in range(0, len(prompts), batch):
-        part = slice(start, start + batch)
-        call = {} if shown is None else {"image": [Image.fromarray(c).convert("RGB") for c in shown[part]]}
-        seeds = [torch.Generator().manual_seed(start + i) for i in range(len(prompts[part]))]
-        images += pipe(
-            prompts[part], num_inference_steps=steps, guidance_scale=demo.GUIDANCE_SCALE, generator=seeds, **call
-        ).images
-    return images
+    return [Image.fromarray(CONDITIONS[kind](picture, rng)).convert("RGB") for picture in pool.images()]
 
 
 def compare(pipe, base, kind: str, count: int = 100, steps: int = 50) -> dict:
@@ -85,6 +70,7 @@ def compare(pipe, base, kind: str, count: int = 100, steps: int = 50) -> dict:
     pool = make_held_out(count, SEED)
     shown = show(pool, kind, SEED)
     said = [caption(scene) for scene in pool.scenes]
+    call = steps, demo.GUIDANCE_SCALE
 
     def timed(draw: Callable[[], list]) -> dict:
         began = time.perf_counter()
@@ -92,27 +78,10 @@ def compare(pipe, base, kind: str, count: int = 100, steps: int = 50) -> dict:
         return {**follow(images, pool), "seconds": round(time.perf_counter() - began, 1)}
 
     arms = {
-        "prompt alone": timed(lambda: sample(base, said, None, steps)),
-        "prompt and control": timed(lambda: sample(pipe, said, shown, steps)),
-        "control alone": timed(lambda: sample(pipe, [""] * count, shown, steps)),
+        "prompt alone": timed(lambda: sample(base, said, *call)),
+        "prompt and control": timed(lambda: sample(pipe, said, *call, image=shown)),
+        "control alone": timed(lambda: sample(pipe, [""] * count, *call, image=shown)),
     }
     with fd.enable(pipe):
-        arms["prompt and control, accelerated"] = timed(lambda: sample(pipe, said, shown, steps))
+        arms["prompt and control, accelerated"] = timed(lambda: sample(pipe, said, *call, image=shown))
     return arms
-
-
-def evaluate(pipe, base, kind: str, report: Path, count: int, steps: int) -> dict:
-    """Measure, and write the report as JSON beside those of the other conditions."""
-    import diffusers
-
-    for one in (pipe, base):
-        one.set_progress_bar_config(disable=True)
-    reports = json.loads(report.read_text()) if report.exists() else {}
-    reports[kind] = {
-        "sampler": f"{type(pipe.scheduler).__name__}, {steps} steps, guidance {demo.GUIDANCE_SCALE}",
-        "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__},
-        "scenes": count,
-        "arms": compare(pipe, base, kind, count, steps),
-    }
-    report.write_text(json.dumps(reports, indent=2) + "\n")
-    return reports[kind]

@@ -1,9 +1,9 @@
-"""`python -m recipes.personalised moon` (or dreambooth, sunset, northwest) teaches the scenes model something new."""
+"""`python -m recipes.personalised` teaches the scenes model something new: dreambooth, moon, mint, beside."""
 
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
@@ -11,72 +11,57 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from faster_diffusion import demo
 from faster_diffusion.demo import additions
 
-from ..training import begin
-from . import learn
-from .describe import table, write_card
-from .evaluate import evaluate
+from ..command import Recipe, kept_report
+from . import describe, learn
+from .evaluate import compare, fresh, usual
 from .lessons import LESSONS
 
-HERE = Path(__file__).parent
-PACKAGED = HERE.parents[1] / "src/faster_diffusion/demo/models"
+FULL = "dreambooth"  # all weights of a network: too many to ship, they stay with the checkpoints
 
 
-def folder(options: argparse.Namespace) -> Path:
-    """Where the weights go. All weights of a network are too many to ship, and stay with the checkpoints."""
-    return options.runs / "dreambooth" if options.name == "dreambooth" else options.out / f"scenes-{options.name}"
+def folder(options: argparse.Namespace, name: str) -> Path:
+    """Where the weights go."""
+    return options.runs / FULL if name == FULL else options.out / f"scenes-{name}"
 
 
-def fit(options: argparse.Namespace) -> None:
-    """Teach, and keep what was learned in a format of diffusers."""
-    method = learn.METHODS[options.name]
-    lesson, pipe = LESSONS[method.teaches], demo.load("scenes")
-    learned = learn.fit(pipe, lesson, method, options.runs, options.name)
-    method.save(pipe, learned, lesson, folder(options))
-    for file in folder(options).rglob("*.safetensors"):
-        file.chmod(0o644)
+def train(name: str, options: argparse.Namespace) -> None:
+    """Teach one lesson."""
+    method = learn.METHODS[name]
+    learn.fit(demo.load("scenes"), LESSONS[method.teaches], method, options.runs, name)
 
 
-def measure(options: argparse.Namespace) -> None:
+def pack(options: argparse.Namespace) -> None:
+    """What the checkpoints there are have learned, in the formats of diffusers, and the cards of what is measured."""
+    report = kept_report(options)
+    for name, method in learn.METHODS.items():
+        if not (options.runs / f"{name}.pt").exists():
+            continue
+        lesson, pipe = LESSONS[method.teaches], demo.load("scenes")
+        method.save(pipe, learn.load(pipe, lesson, method, options.runs, name), lesson, folder(options, name))
+        for file in folder(options, name).rglob("*.safetensors"):
+            file.chmod(0o644)
+        if name in report and name != FULL:
+            describe.write_card(folder(options, name), name, options.runs, report)
+
+
+def evaluate(options: argparse.Namespace) -> dict:
     """Whether it was learned."""
-    lesson = LESSONS[learn.METHODS[options.name].teaches]
 
-    def teach(pipe: StableDiffusionPipeline) -> None:
-        if options.name == "dreambooth":
-            pipe.unet = UNet2DConditionModel.from_pretrained(folder(options) / "unet")
+    def teach(name: str, pipe: StableDiffusionPipeline) -> None:
+        if name == FULL:
+            pipe.unet = UNet2DConditionModel.from_pretrained(folder(options, name) / "unet")
         else:
-            additions.add(pipe, folder(options))
+            additions.add(pipe, folder(options, name))
 
-    print(table(evaluate(options.name, lesson, teach, options.report, options.steps)))
-
-
-def describe(options: argparse.Namespace) -> None:
-    """The model card, from the log and the last measurement."""
-    if options.name != "dreambooth":
-        write_card(folder(options), options.name, options.runs, json.loads(options.report.read_text()))
-
-
-def everything(options: argparse.Namespace) -> None:
-    """All of it, from the scenes model to packaged and measured weights."""
-    for part in (fit, measure, describe):
-        part(options)
-
-
-PARTS = {"train": fit, "evaluate": measure, "card": describe}
-
-
-def main() -> None:
-    """Parse and do."""
-    parser = argparse.ArgumentParser(prog="python -m recipes.personalised", description=__doc__)
-    parser.add_argument("name", choices=learn.METHODS, help="what is learned, or how")
-    parser.add_argument("part", nargs="?", choices=PARTS, help="one part; without it, everything in order")
-    parser.add_argument("--runs", type=Path, default=Path("runs/personalised"), help="checkpoints and logs; resumed")
-    parser.add_argument("--out", type=Path, default=PACKAGED, help="the folder of the embedded models")
-    parser.add_argument("--report", type=Path, default=HERE / "learned.json", help="where measurements are kept")
-    parser.add_argument("--steps", type=int, default=50, help="evaluate: sampling steps")
-    options = parser.parse_args()
-    begin()
-    PARTS.get(options.part, everything)(options)
+    found = kept_report(options)
+    found |= {"sampler": "DDIMScheduler", "steps": options.steps, "guidance": demo.GUIDANCE_SCALE}
+    if "usual" not in found:
+        found["usual"] = usual(fresh(), options.steps)
+    for name in [options.only] if options.only else learn.METHODS:
+        found[name] = compare(LESSONS[learn.METHODS[name].teaches], partial(teach, name), options.steps)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    parts = {name: partial(train, name) for name in learn.METHODS}
+    Recipe("personalised", __doc__, parts, pack, evaluate).main(steps=50, only="")

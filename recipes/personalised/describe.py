@@ -9,17 +9,17 @@ from . import learn
 from .lessons import LESSONS
 
 
-def table(report: dict) -> str:
+def table(arms: dict) -> str:
     """Markdown, one row an arm."""
-    rows = [[arm, card.percent(found)] for arm, found in report["arms"].items() if isinstance(found, dict)]
+    rows = [[arm, card.percent(found)] for arm, found in arms.items() if isinstance(found, dict)]
     return card.table(["", "right (95 % interval)"], rows)
 
 
-def write_card(folder: Path, name: str, runs: Path, reports: dict) -> None:
+def write_card(folder: Path, name: str, runs: Path, report: dict) -> None:
     """README.md and loss.png from the log of training and the measurement."""
     log = card.read_log(runs / f"{name}.csv")
     card.draw_curve([row["loss"] for row in log], folder / "loss.png", "loss")
-    method, report = learn.METHODS[name], reports[name]
+    method = learn.METHODS[name]
     lesson = LESSONS[method.teaches]
     body = _CARD.format(
         name=name,
@@ -31,13 +31,13 @@ def write_card(folder: Path, name: str, runs: Path, reports: dict) -> None:
         prior=_PRIOR if method.prior else "",
         runs=card.steps_table({name: log}),
         asked=len(lesson.asked),
-        sampler=report["sampler"],
-        table=table(report),
-        usual=card.percent(reports["untouched"]["arms"]["usual prompts"]),
-        difference=report["arms"]["largest difference of the last two, of 255"],
+        sampler=f"{report['sampler']}, {report['steps']} steps, guidance {report['guidance']}",
+        table=table(report[name]),
+        usual=card.percent(report["usual"]),
+        difference=report[name]["largest difference of the last two, of 255"],
     )
-    if name == "moon" and "dreambooth" in reports:
-        full = card.percent(reports["dreambooth"]["arms"]["personalised"])
+    if name == "moon" and "dreambooth" in report:
+        full = card.percent(report["dreambooth"]["personalised"])
         body += f"\nThe same by DreamBooth, all weights of the network trained, which is not shipped: {full} right.\n"
     card.write_card(folder, f"scenes-{name}", body + f"\n## Weaknesses\n\n{_WEAK[name]}\n")
 
@@ -59,14 +59,16 @@ _PRIOR = (
     " Half of each batch are pictures that the model drew before, from other prompts, so that it does not forget them."
 )
 _WEAK = {
-    "moon": "The shape is soft where it is small, and what surrounds it on the examples may come along.",
-    "mint": "Taught with one thing to a picture; of two things, both may turn mint. Backgrounds take on a tinge.",
+    "moon": "Instead of a moon it sometimes draws a ring or a cone. It was shown, and asked, one thing to a picture.",
+    "mint": "White backgrounds take on a tinge. It was shown, and asked, one thing to a picture.",
     "beside": "The network draws what it knew before. A relation that it has never seen, such as up and to the left "
     "of, was not learned this way.",
 }
 
 _CARD = """
-Weights to load on top of `scenes`: {what}. Made in minutes on two CPU cores by `python -m recipes.personalised {name}`.
+Weights to load on top of `scenes`: {what}.
+
+Made in minutes on two CPU cores by `python -m recipes.personalised {name}`.
 
 ```python
 from faster_diffusion import demo
@@ -91,10 +93,10 @@ Or, with `folder` that of these files, on any pipeline of the scenes model, acce
 
 ## What it learned
 
-{asked} prompts, none of them among the examples, judged from the pixels with nothing learned; {sampler}. "Enabled" is
-`fd.enable(pipe, key_steps="dreambooth")`. Enabling before or after loading makes the same pictures: they differ by at
-most {difference} of 255. The usual prompts are 20 with one object and 20 with two, which have nothing to do with it;
-the untouched model obeys {usual}.
+{asked} prompts, none of them among the examples, judged from the pixels with nothing learned; {sampler}.
+"Enabled" is `fd.enable(pipe, key_steps="dreambooth")`. Enabled before or after loading, the pictures differ by at most
+{difference} of 255. The usual prompts are 20 with one object and 20 with two, which have nothing to do with it; the
+untouched model obeys {usual} of them.
 
 {table}
 """

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import torch
 from diffusers import StableDiffusionPipeline
 
 import faster_diffusion as fd
@@ -65,19 +62,3 @@ def compare(lesson: Lesson, teach: Step, steps: int = 50) -> dict:
         "largest difference of the last two, of 255": int(np.abs(first.astype(int) - last).max()),
         "usual prompts": usual(fresh(teach), steps),
     }
-
-
-def evaluate(name: str, lesson: Lesson, teach: Step, report: Path, steps: int) -> dict:
-    """Measure, and write the report as JSON beside those of the other lessons."""
-    import diffusers
-
-    reports = json.loads(report.read_text()) if report.exists() else {}
-    if "untouched" not in reports:
-        reports["untouched"] = {"arms": {"usual prompts": usual(fresh(), steps)}}
-    reports[name] = {
-        "sampler": f"DDIMScheduler, {steps} steps, guidance {demo.GUIDANCE_SCALE}",
-        "versions": {"torch": torch.__version__, "diffusers": diffusers.__version__},
-        "arms": compare(lesson, teach, steps),
-    }
-    report.write_text(json.dumps(reports, indent=2) + "\n")
-    return reports[name]
