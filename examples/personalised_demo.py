@@ -1,6 +1,7 @@
-"""A personalised model: textual inversion and LoRA, loaded before or after enabling.
+"""A personalised model: Custom Diffusion, textual inversion, LoRA, loaded before or after enabling.
 
-By default on the embedded model with a word of its own, <plum>, whose embedding lies between two colours. With weights:
+By default an embedded one that was taught a colour, by Custom Diffusion; scenes-beside ("a red cube <beside> a blue
+ring") was taught a relation, as a word. With weights:
 --model stable-diffusion-v1-5/stable-diffusion-v1-5 --embedding sd-concepts-library/cat-toy --prompt "a <cat-toy>"
 """
 
@@ -10,17 +11,14 @@ from sidebyside import compare, options
 
 import faster_diffusion as fd
 
-parser = options(__doc__, model="scenes", steps=50, output="personalised_demo.png")
+parser = options(__doc__, model="scenes-mint", steps=50, output="personalised_demo.png")
 parser.add_argument("--embedding", help="hub id, folder or file of a textual inversion")
 parser.add_argument("--lora", help="hub id, folder or file of a LoRA")
-parser.add_argument("--prompt", default="a large <plum> sphere right of a small green cube on a white background")
+parser.add_argument("--prompt", default="a large <mint> ring on a grey background")
 args = parser.parse_args()
 
-if args.model == "scenes":
-    pipe, guidance = fd.demo.load(), fd.demo.GUIDANCE_SCALE
-    words = pipe.text_encoder.get_input_embeddings().weight
-    purple, pink = pipe.tokenizer.convert_tokens_to_ids(["purple</w>", "pink</w>"])
-    pipe.load_textual_inversion({"<plum>": (words[purple] + words[pink]).detach() / 2})
+if args.model in fd.demo.available():
+    pipe, guidance = fd.demo.load(args.model), fd.demo.GUIDANCE_SCALE
 else:
     pipe, guidance = StableDiffusionPipeline.from_pretrained(args.model), 7.5
 if args.embedding:

@@ -68,7 +68,7 @@ _WEAK = {
 _CARD = """
 Weights to load on top of `scenes`: {what}.
 
-Made in minutes on two CPU cores by `python -m recipes.personalised {name}`.
+Made in minutes on a CPU by `python -m recipes.personalised {name}`.
 
 ```python
 from faster_diffusion import demo

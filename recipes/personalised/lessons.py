@@ -62,7 +62,8 @@ def is_mint(picture: np.ndarray, scene: Scene) -> bool:
     if len(found) != 1 or found[0].shape != scene.things[0].shape:
         return False
     red, green, blue = np.median(picture[coloured(picture)], axis=0) / 255
-    return 139 < 360 * colorsys.rgb_to_hsv(red, green, blue)[0] < 167  # degrees; green is 129, mint 150, cyan 183
+    hue = 360 * colorsys.rgb_to_hsv(red, green, blue)[0]
+    return bool(139 < hue < 167)  # green is 129, mint 150, cyan 183
 
 
 def is_beside(picture: np.ndarray, scene: Scene) -> bool:
