@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import faster_diffusion as fd
 
@@ -68,6 +68,13 @@ def stable_diffusion(network: UNet2DConditionModel | None = None) -> StableDiffu
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def tokenizer() -> CLIPTokenizer:
+    """Knows single letters."""
+    letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={token: n for n, token in enumerate(tokens)}, merges=[], model_max_length=77)
 
 
 def prompt(n: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import CLIPTokenizer
 from typer.testing import CliRunner
 
 from faster_diffusion.cli.main import app
@@ -19,11 +18,8 @@ from tests import toys
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Stable Diffusion of random weights: 32x32 pixels, 16x16 latents, a tokenizer of single letters."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: number for number, token in enumerate(tokens)}
     pipe = toys.stable_diffusion()
-    pipe.register_modules(tokenizer=CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77))
+    pipe.register_modules(tokenizer=toys.tokenizer())
     pipe.save_pretrained(folder)
     return folder
 

@@ -20,6 +20,7 @@ from transformers import (
 
 from faster_diffusion import demo
 from faster_diffusion.evaluation.features import find, load_extractor, load_scorer
+from tests import toys
 
 SIZE = {"shortest_edge": 32}
 TINY = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1}
@@ -45,10 +46,7 @@ def clip(tmp_path_factory):
     text = CLIPTextConfig(**TINY, vocab_size=54, max_position_embeddings=12, bos_token_id=52, eos_token_id=53)
     vision = CLIPVisionConfig(**TINY, image_size=32, patch_size=16)
     config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=8)
-    letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    words = {token: n for n, token in enumerate(tokens)}
-    CLIPTokenizer(vocab=words, merges=[], model_max_length=77).save_pretrained(folder)
+    toys.tokenizer().save_pretrained(folder)
     return with_processor(CLIPModel(config), folder)
 
 

@@ -19,7 +19,9 @@ def fingerprint(pipe: Any) -> dict[str, Any]:
     network = network_of(pipe)
     parameter = next(network.parameters())
     components = sorted(pipe.components.items())
-    configs = {name: dict(part.config) for name, part in components if isinstance(getattr(part, "config", None), dict)}
+    configs = {
+        name: _config(part.config) for name, part in components if isinstance(getattr(part, "config", None), dict)
+    }
     return {
         "pipeline": type(pipe).__name__,
         "network": type(network).__name__,
@@ -34,6 +36,11 @@ def fingerprint(pipe: Any) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Of the libraries whose rounding an image has."""
     return {name: version(name) for name in ("torch", "diffusers", "faster-diffusion")}
+
+
+def _config(config: dict[str, Any]) -> dict[str, Any]:
+    """Without what tells where a model came from, and which differs from process to process."""
+    return {name: value for name, value in config.items() if not name.startswith("_")}
 
 
 def _weights(module: nn.Module) -> bytes:

@@ -36,6 +36,7 @@ def evaluate(
     *,
     out: Path,
     name: str = "",
+    reports: bool = True,
     progress: bool = False,
 ) -> Evaluation:
     """Draws every prompt with every arm, judges the images, and writes ``results.json`` and the images to ``out``.
@@ -48,7 +49,8 @@ def evaluate(
         arms: ways of sampling (see ``Arm.parse``); the untouched one is added if it is missing.
         prompts: see ``read_prompts`` and ``embedded_prompts``.
         out: a folder, which is made.
-        name: the model's, for the report.
+        name: the model's, for the reports.
+        reports: whether to write ``report.html``, ``report.md`` and plots too.
         progress: whether to show a progress bar on stderr.
 
     Raises:
@@ -96,7 +98,8 @@ def evaluate(
         ),
     )
     write_json(out / "results.json", found.to_dict())
-    report.write(found, store)
+    if reports:
+        report.write(found, store)
     return found
 
 

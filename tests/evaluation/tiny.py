@@ -1,0 +1,30 @@
+"""A tiny pipeline that reads letters, and what it is evaluated on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diffusers import StableDiffusionPipeline
+
+from faster_diffusion.arms import Arm
+from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, evaluate
+from tests import toys
+
+ARMS = ("all", "paper", "dpm++:4", Arm.parse("steps:12", "finer"))
+PROMPTS = [Prompt(letter, 10 + number) for number, letter in enumerate("abc")]
+SETTINGS = Settings(steps=(8,), guidance=3.0, batch_size=2)
+JUDGES = Judges(references=("finer",), features="scenes")
+
+
+def pipeline() -> StableDiffusionPipeline:
+    """32x32 pixels."""
+    pipe = toys.stable_diffusion()
+    pipe.register_modules(tokenizer=toys.tokenizer())
+    return pipe
+
+
+def run(folder: Path, **changes: Any) -> Evaluation:
+    """The evaluation of all that, unless told otherwise."""
+    given = {"pipe": pipeline(), "arms": ARMS, "prompts": PROMPTS, "settings": SETTINGS, "judges": JUDGES}
+    return evaluate(**{**given, "name": "tiny", "reports": False, **changes}, out=folder)
