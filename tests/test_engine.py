@@ -79,7 +79,13 @@ def test_the_summary_counts_what_happened(pipe):
     assert summary.flops_saved == pytest.approx(1 - summary.flops / summary.flops_untouched)
     assert summary.cache_bytes > 0
     assert "2 of 10 network calls" in str(summary)
-    assert summary.to_dict()["config"] == {"key_steps": "0,4", "parallel": 4, "prior_noise": None}
+    assert summary.to_dict()["config"] == {
+        "key_steps": "0,4",
+        "parallel": 4,
+        "prior_noise": None,
+        "reuse": "encoder",
+        "forecast": {"order": 0, "damping": 1.0},
+    }
 
 
 def test_cache_memory_is_that_of_kept_features_and_waiting_predictions(pipe):
@@ -438,10 +444,10 @@ def test_nothing_kept_is_changed_in_place(pipe, monkeypatch):
     """A kept tensor that some block scaled in place would be another one at the next step."""
     kept, run = [], engine.run_partially
 
-    def recording(*args, **kwargs):
-        output, features = run(*args, **kwargs)
+    def recording(*args, features, **kwargs):
+        output = run(*args, features=features, **kwargs)
         kept.extend((tensor, tensor.clone()) for tensor in trees.leaves(list(features.values())))
-        return output, features
+        return output
 
     monkeypatch.setattr(engine, "run_partially", recording)
     pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.2, b2=1.4)  # scales the bottleneck's output in place

@@ -10,9 +10,10 @@ from types import ModuleType
 
 from .api import Handle, disable, enable, is_enabled
 from .config import PriorNoise, PropagationConfig
+from .forecast import Forecast
 from .schedule import KeySteps
 
-__all__ = ["Handle", "KeySteps", "PriorNoise", "PropagationConfig", "disable", "enable", "is_enabled"]
+__all__ = ["Forecast", "Handle", "KeySteps", "PriorNoise", "PropagationConfig", "disable", "enable", "is_enabled"]
 
 
 def __getattr__(name: str) -> ModuleType:

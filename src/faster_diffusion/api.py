@@ -20,6 +20,7 @@ from .engine import Counts, Run
 from .noise import injected
 from .noise_levels import inputs_of
 from .refused import refuse, refuse_call
+from .reuse import Reuse
 from .schedule import KeySteps
 from .stages import LAYOUTS, layout_of, unwrap
 from .summary import Summary, summarise
@@ -57,6 +58,7 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
     layout_of(network)
     refuse(type(target))
     config = replace(config or PropagationConfig(), **overrides)
+    Reuse.parse(config.reuse).split(network)
     classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
     handle = Handle(target, replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes)))
     disable(target)

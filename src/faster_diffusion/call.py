@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -53,23 +53,28 @@ class NetworkCall:
         return {**fixed, **given, self._layout.sample: (*sample.shape, sample.dtype, sample.device)}
 
     def arguments(
-        self, steps: int, timesteps: torch.Tensor | None, residuals: dict[str, Any], encode: bool
+        self, steps: int, timesteps: torch.Tensor | None, residuals: dict[str, Any], *, encode: bool, wide: bool
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and named arguments for ``steps`` steps in one batch.
 
         Args:
             timesteps: one a row of the tiled batch, shape (steps * batch,); ``None`` leaves the timestep as it is.
-            residuals: those of the key step, which take the place of this call's. Not tiled: the encoder is not either.
-            encode: whether the encoder runs.
+            residuals: those of the key step, which take the place of this call's. Tiled if ``wide``.
+            encode: whether what the encoder takes in besides the latent is read: where any of it runs, and where its
+                features are forecast, to which adapters then add at every step.
+            wide: whether the encoder's features come tiled.
         """
-        untiled = {**residuals, **{n: self.values[n] for n in self._layout.encoder_inputs if n in self.values}}
-        values = {**self.values, **dict.fromkeys(untiled)}
+        layout = self._layout
+        values = {n: x for n, x in self.values.items() if n not in (*layout.residuals, *layout.encoder_inputs)}
         if steps > 1:
-            tiled = {name: value for name, value in values.items() if name not in self._layout.shared}
+            tiled = {name: value for name, value in values.items() if name not in layout.shared}
             values |= map_tensors(lambda x: repeat(x, steps) if x.ndim and x.shape[0] in self._rows else x, tiled)
-        for name, value in untiled.items():
-            used = encode or name in residuals
-            values[name] = map_tensors(lambda x: x, value) if used else None  # a list of its own: forward empties it
+        # What meets the encoder's features has as many rows as they. Lists of their own: forward empties them.
+        tile = partial(repeat, times=steps) if wide and steps > 1 else lambda x: x
+        values |= map_tensors(tile, residuals)
+        for name in layout.encoder_inputs:
+            if name in self.values:
+                values[name] = map_tensors(tile, self.values[name]) if encode else None
         if timesteps is not None:
             values["timestep"] = timesteps
         return tuple(values.pop(name) for name in self._positional), values

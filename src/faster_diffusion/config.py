@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .forecast import Forecast
+from .reuse import Reuse
 from .schedule import KeySteps, Rule
 
 
@@ -38,15 +40,24 @@ class PropagationConfig:
             how many steps are decoded at once; ``False`` decodes step by step (memory stays flat). Same image.
         prior_noise: ``True`` or a [`PriorNoise`] restores texture; ``None`` leaves it out. Without effect in a run in
             which every step is key.
+        reuse: what a step that is not key reuses: ``"encoder"``, the paper's; ``"decoder:N"``, N blocks of the decoder
+            too; ``"deep:N"``, all but the N outermost blocks, which then see the latent of the step, so that steps
+            cannot be decoded together; ``"output"``, the prediction itself, for any network.
+        forecast: carries what is reused on to its step from the last key steps: 1 or a [`Forecast`] linearly, 2 with a
+            parabola; ``None`` copies it, as the paper does.
     """
 
     key_steps: KeySteps | str | int | Iterable[int] | Rule = "paper"
     parallel: bool | int = True
     prior_noise: PriorNoise | bool | None = True
+    reuse: Reuse | str = "encoder"
+    forecast: Forecast | int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
         object.__setattr__(self, "prior_noise", _prior_noise(self.prior_noise))
+        object.__setattr__(self, "reuse", Reuse.parse(self.reuse))
+        object.__setattr__(self, "forecast", _forecast(self.forecast))
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
             raise ValueError(f"parallel is True, False, or how many steps are decoded at once; got {self.parallel!r}.")
 
@@ -59,7 +70,23 @@ class PropagationConfig:
 
     def to_dict(self) -> dict[str, Any]:
         noise = asdict(self.prior_noise) if isinstance(self.prior_noise, PriorNoise) else None
-        return {"key_steps": str(self.key_steps), "parallel": self.parallel, "prior_noise": noise}
+        return {
+            "key_steps": str(self.key_steps),
+            "parallel": self.parallel,
+            "prior_noise": noise,
+            "reuse": str(self.reuse),
+            "forecast": asdict(self.forecast),
+        }
+
+
+def _forecast(value: Forecast | int | None) -> Forecast:
+    if value is None:
+        return Forecast(0)
+    if isinstance(value, Forecast):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Forecast(value)
+    raise ValueError(f"forecast is None, the degree of a polynomial, or fd.Forecast(order, damping); got {value!r}.")
 
 
 def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from torch import nn
 from .call import NetworkCall, rebuild_like
 from .conditions import Conditions
 from .config import PropagationConfig
+from .forecast import History
 from .partial import Features, run_partially
 from .plan import Lanes, Plan
+from .reuse import Reuse
 from .schedule import KeySteps, Uniform
 from .stages import layout_of, unwrap
 from .trajectory import Trajectory
@@ -62,7 +65,7 @@ class Memory:
     until: int
     conditions: Conditions
     residuals: dict[str, Any]
-    features: Features | None = None
+    history: History | None  # what the last key steps computed; None when it is not needed any more
     predictions: dict[int, torch.Tensor] = field(default_factory=dict)
     rebuild: Callable[[torch.Tensor], Any] | None = None  # from a prediction to what the network returns
 
@@ -71,7 +74,8 @@ class Memory:
         return self.rebuild(self.predictions.pop(order))
 
     def nbytes(self) -> int:
-        return size_in_bytes([self.features, self.residuals, self.predictions])
+        history = [] if self.history is None else list(self.history.values)
+        return size_in_bytes([history, self.residuals, self.predictions])
 
 
 class Run:
@@ -102,7 +106,9 @@ class Run:
         self.residuals_new_at = -1  # the order for which a control network has run
         self.residuals_kept_at = -1  # the order for which it has not
         self.layout = layout_of(root)
-        self._limit = config.group_limit
+        self._split = Reuse.parse(config.reuse).split(root)
+        self._forecast = config.forecast
+        self._limit = 1 if self._split.before else config.group_limit  # a latent is not known ahead
         self._lanes: Lanes[Memory] = Lanes()
         self._warned = set() if warned is None else warned
 
@@ -120,8 +126,9 @@ class Run:
         memory = self._lanes.slots[lane]
         if memory is None or not self._serves(memory, order, call):
             calls.computed += 1
+            history = self._history(memory, order, call)
             self._lanes.slots[lane] = memory = None  # freed before more is allocated
-            return self._key_step(lane, order, call, lambda: network(*args, **kwargs))
+            return self._key_step(lane, order, call, history, lambda: network(*args, **kwargs))
         if order not in memory.predictions:
             self._decode(memory, order, call)
         calls.reused += 1
@@ -151,20 +158,41 @@ class Run:
             self.counts.calls[shape] = Calls(without_data)
         return self.counts.calls[shape]
 
-    def _key_step(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> Any:
+    def _history(self, memory: Memory | None, order: int, call: NetworkCall) -> History:
+        """What earlier key steps computed under the conditions of this call, if a forecast can use it."""
+        if (
+            memory is not None
+            and memory.history is not None
+            and self._forecast.order
+            and memory.trajectory is self.plan.trajectory
+            and memory.key < order
+            and memory.conditions.still_hold(call.conditions, self.network)
+        ):
+            return memory.history
+        return History(self._forecast)
+
+    def _key_step(self, lane: int, order: int, call: NetworkCall, history: History, in_full: Callable[[], Any]) -> Any:
         self.counts.key_orders.append(order)
         until = self.plan.next_key(order)
-        if until == order + 1:  # nothing will be reused: the user's own call, compiled if they compiled it
+        if not self.plan.reused_after(order, keys=self._forecast.order):  # the user's own call, compiled if they did so
             self.counts.batches += 1
             return in_full()
-        self._check_compiled()
         if self.residuals_kept_at == order:
             self.warn("The conditioning changed, but not that of the control network: its residuals are not new.")
         conditions = Conditions(call.conditions, self.network)
-        memory = Memory(self.plan.trajectory, order, until, conditions, call.residuals)
+        memory = Memory(self.plan.trajectory, order, until, conditions, call.residuals, history)
         self._lanes.slots[lane] = memory
-        self._decode(memory, order, call)
-        return memory.answer(order)
+        if self._split.after:
+            self._check_compiled()
+            history.add(order, {})
+            self._decode(memory, order, call)
+            return memory.answer(order)
+        self.counts.batches += 1
+        output = in_full()
+        memory.rebuild = rebuild_like(output)
+        history.add(order, output[0])
+        self._weigh()
+        return output
 
     def _serves(self, memory: Memory, order: int, call: NetworkCall) -> bool:
         return (
@@ -177,19 +205,26 @@ class Run:
         return (
             memory.trajectory is self.plan.trajectory
             and memory.key < order < memory.until
-            and (order in memory.predictions or memory.features is not None)
+            and (order in memory.predictions or memory.history is not None)
         )
 
     def _decode(self, memory: Memory, order: int, call: NetworkCall) -> None:
         """Predicts the steps from ``order`` on up to the next key step, as many in one batch as the limit allows."""
+        assert memory.history is not None
+        if not self._split.after:
+            memory.predictions[order] = memory.history.at([order])
+            return
         output, steps = self._run_within_memory(memory, order, call)
         self.counts.batches += 1
         memory.rebuild = rebuild_like(output)
         memory.predictions.update(zip(range(order, order + steps), output[0].chunk(steps), strict=True))
+        self._weigh()
+        if order + steps == memory.until and not self._forecast.order:
+            memory.history = None
+
+    def _weigh(self) -> None:
         peak = sum(kept.nbytes() for kept in self._lanes.slots if kept is not None)
         self.counts.cache_bytes = max(self.counts.cache_bytes, peak)
-        if order + steps == memory.until:
-            memory.features = None
 
     def _run_within_memory(self, memory: Memory, order: int, call: NetworkCall) -> tuple[Any, int]:
         while True:
@@ -208,11 +243,27 @@ class Run:
             group = memory.trajectory.inputs[order : order + steps]
             form = call.timestep if isinstance(call.timestep, torch.Tensor) else group  # some networks compute in it
             timesteps = group.to(call.sample.device, form.dtype).repeat_interleave(call.batch)
-        args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=memory.features is None)
-        output, memory.features = run_partially(
-            self.network, self.layout, args, kwargs, batch=call.batch, steps=steps, kept=memory.features
+        history = memory.history
+        assert history is not None
+        features: Features = history.values[-1]
+        if order == memory.key:
+            features.clear()  # of a try that ran out of memory
+        spread: Callable[[str], Any] | None = None
+        if self._forecast.order:
+            spread = partial(history.at, range(order, order + steps))
+        encode = not features or bool(self._split.before) or spread is not None
+        args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=encode, wide=spread is not None)
+        return run_partially(
+            self.network,
+            self.layout,
+            self._split,
+            args,
+            kwargs,
+            batch=call.batch,
+            steps=steps,
+            features=features,
+            spread=spread,
         )
-        return output
 
     def _group_size(self, memory: Memory, order: int) -> int:
         rest = memory.until - order

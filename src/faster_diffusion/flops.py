@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .reuse import Reuse
 from .stages import is_known, stage_names, unwrap
 from .trees import map_tensors
 
@@ -49,9 +50,15 @@ def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn
     return copy.float().eval().to("meta")  # some parameters are made from lists, on the CPU in spite of the context
 
 
-def encoder_flops(network: nn.Module, flops: Mapping[str, int]) -> int:
+def reused_flops(network: nn.Module, flops: Mapping[str, int], reuse: Reuse) -> int:
     """The part of `stage_flops(network, ...)` that a step which is not key saves."""
-    return sum(flops[stage] for stage in stage_names(network)[0])
+    split = reuse.split(network)
+    return sum(flops[stage] for stage in split.kept) if split.after else sum(flops.values())
+
+
+def encoder_flops(network: nn.Module, flops: Mapping[str, int]) -> int:
+    """The same where the encoder is what is reused."""
+    return reused_flops(network, flops, Reuse())
 
 
 def _stages(model: nn.Module) -> list[str]:

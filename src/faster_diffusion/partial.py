@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from .reuse import Split
 from .stages import Layout, stage_names
 from .trees import map_tensors
 
@@ -36,51 +37,70 @@ _locks_guard = threading.Lock()
 def run_partially(
     network: nn.Module,
     layout: Layout,
+    split: Split,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     *,
     batch: int,
     steps: int,
-    kept: Features | None,
-) -> tuple[Any, Features]:
-    """Runs the decoder for ``steps`` steps in one batch, on one evaluation of the encoder.
+    features: Features,
+    spread: Callable[[str], Any] | None = None,
+) -> Any:
+    """Runs some stages for ``steps`` steps in one batch, on one evaluation of the others, which are kept.
 
-    ``args`` and ``kwargs`` are tiled: ``steps`` times the batch of ``batch`` samples along the first dimension. With
-    ``kept`` the encoder does not run; without, it runs on the first ``batch`` rows, those of the key step.
+    Args:
+        args, kwargs: tiled: ``steps`` times the batch of ``batch`` samples along the first dimension.
+        features: what the kept stages gave at the key step, each for ``batch`` samples. If it is empty, they run, on
+            the first ``batch`` rows, and fill it.
+        spread: gives the features of a stage for all ``steps``, where they are not the same for all. Without it they
+            are tiled where a stage that runs for all steps reads them.
 
     Returns:
-        The network's output for ``steps * batch`` samples, and the encoder's features (each for ``batch`` samples).
+        The network's output for ``steps * batch`` samples.
     """
-    features: Features = {} if kept is None else kept
-    encoder, decoder = stage_names(network)
-    entrances = layout.entrances or encoder[:1]
+    fresh = not features
+    wide = layout.joins or spread is not None  # features are tiled where they are made, not where they are read
+    entrances = layout.entrances or split.kept[:1]
+    encoder = stage_names(network)[0]
+    needed = {*encoder, split.kept[-1]}  # of kept decoder blocks, only the last one's output is read
 
-    def encode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if kept is None:
+    def keep(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if fresh:
             if steps > 1:
-                narrow_already = () if name in entrances or layout.joins else (HIDDEN, SKIP, ADAPTED)
+                narrow_already: tuple[Argument, ...] = ()
+                if name not in entrances and not wide:
+                    narrow_already = (HIDDEN, SKIP, ADAPTED) if name in encoder else (HIDDEN, SKIP, SKIPS)
                 args, kwargs = _map_arguments(
                     _first_of(steps, batch), args, kwargs, but=(*narrow_already, layout.shared)
                 )
-            features[name] = stage(*args, **kwargs)
-        output = map_tensors(torch.clone, features[name]) if name in layout.changed else features[name]
-        return map_tensors(lambda x: repeat(x, steps), output) if layout.joins else output
+            output = stage(*args, **kwargs)
+            if name not in needed:
+                return output
+            features[name] = output
+        elif name not in needed:
+            return None  # whoever reads it is kept as well
+        output = features[name]
+        if spread is not None:
+            return spread(name)
+        if wide:
+            return map_tensors(lambda x: repeat(x, steps), output)
+        added_to = split.before and layout.encoder_inputs  # features of adapters are, at every step, in place
+        return map_tensors(torch.clone, output) if added_to or name in layout.changed else output
 
-    def decode(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not layout.joins:
+    def compute(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not wide:
             tiled: tuple[Argument, ...] = ()
-            if name == decoder[0]:
+            if name == split.after[0]:
                 tiled += (HIDDEN,)  # for a single step too: a copy of its own, which FreeU scales in place
             if steps > 1:
                 tiled += (SKIPS, SKIP)  # narrow until the block that reads them: only one block's are tiled at a time
             args, kwargs = _map_arguments(lambda x: repeat(x, steps), args, kwargs, only=tiled)
         return stage(*args, **kwargs)
 
-    calls: dict[str, StageCall] = {**dict.fromkeys(encoder, encode), **dict.fromkeys(decoder, decode)}
+    calls: dict[str, StageCall] = {**dict.fromkeys(split.kept, keep), **dict.fromkeys(split.after, compute)}
     with _stand_ins(network, calls):
         # Not network(...): a network compiled as a whole would be traced with the stand-ins in place.
-        output = network._call_impl(*args, **kwargs)
-    return output, features
+        return network._call_impl(*args, **kwargs)
 
 
 def repeat(x: torch.Tensor, times: int) -> torch.Tensor:
@@ -152,6 +172,6 @@ def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None
 
 def _stand_in(name: str, module: nn.Module | None, calls: dict[str, StageCall]) -> nn.Module:
     if isinstance(module, nn.ModuleList):
-        return nn.ModuleList([_StandIn(f"{name}.{i}", stage, calls[f"{name}.{i}"]) for i, stage in enumerate(module)])
+        return nn.ModuleList([_stand_in(f"{name}.{i}", stage, calls) for i, stage in enumerate(module)])
     assert module is not None
-    return _StandIn(name, module, calls[name])
+    return _StandIn(name, module, calls[name]) if name in calls else module

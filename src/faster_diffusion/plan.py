@@ -52,6 +52,15 @@ class Plan:
         position = bisect_right(self._keys, order)
         return self._keys[position] if position < len(self._keys) else steps
 
+    def reused_after(self, order: int, keys: int) -> bool:
+        """Whether the step after key step ``order``, or after one of the next ``keys`` key steps, is not key."""
+        for _ in range(1 + keys):
+            until = self.next_key(order)
+            if until > order + 1:
+                return True
+            order = until
+        return False
+
 
 class Lanes(Generic[Slot]):
     """A slot for each of the calls that a step makes of a network (separate calls for two prompts, say)."""

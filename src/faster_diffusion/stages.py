@@ -30,6 +30,7 @@ class Layout:
     encoder_inputs: tuple[str, ...] = ()  # arguments that encoder stages take in (T2I-Adapter): not read later
     shared: tuple[str, ...] = ()  # arguments without a row for each sample
     frames: int | None = None  # dimension of the sample that counts the frames of a video
+    levels: str = "down_blocks"  # the part of the encoder whose entries hand skip features to the decoder, if any does
 
 
 _DIT = 18 / 28  # the paper's split of DiT-XL
@@ -84,12 +85,14 @@ LAYOUTS = {
         decoder=("transformer_blocks",),
         split=_DIT,
         sample="hidden_states",
+        levels="",
     ),
     "PixArtTransformer2DModel": Layout(
         encoder=("pos_embed", "transformer_blocks"),
         decoder=("transformer_blocks",),
         split=_DIT,
         sample="hidden_states",
+        levels="",
     ),
     "HunyuanDiT2DModel": Layout(
         encoder=("pos_embed", "blocks"),
@@ -98,6 +101,7 @@ LAYOUTS = {
         split=_DIT,
         sample="hidden_states",
         shared=("image_rotary_emb",),
+        levels="",
     ),
 }
 

@@ -9,7 +9,9 @@ from torch import nn
 
 from .config import PropagationConfig
 from .engine import Counts
-from .flops import encoder_flops, stage_flops
+from .flops import reused_flops, stage_flops
+from .forecast import Forecast
+from .reuse import Reuse
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,10 @@ class Summary:
     """What the last run computed, reused and saved. ``print(summary)`` shows it in a few lines."""
 
     steps: int  # of the scheduler; a solver of second order evaluates the network more often than its number of steps
-    key_steps: tuple[int, ...]  # orders at which the encoder ran
-    computed: int  # network calls in which encoder and decoder ran
-    reused: int  # network calls in which only the decoder ran
-    decoder_batches: int  # times the decoder ran, each for one or more calls
+    key_steps: tuple[int, ...]  # orders at which the whole network ran
+    computed: int  # network calls in which all of it ran
+    reused: int  # network calls in which only what is not reused ran: the decoder, where the encoder is reused
+    decoder_batches: int  # times the last stages ran, each for one or more calls
     flops: int  # of the network in this run (2 x multiply-adds)
     flops_untouched: int  # the same without acceleration
     control_computed: int  # calls of a control network
@@ -41,10 +43,13 @@ class Summary:
         noise = self.config.prior_noise if self.reused else None  # where every step is key, none is added
         controlled = self.control_computed + self.control_reused
         control = (f"Control network ran in {self.control_computed} of {controlled} calls.",) if controlled else ()
+        reuse = str(self.config.reuse)
+        part = {"encoder": "Encoder", "output": "Network"}.get(reuse, f"All stages ({reuse} is reused)")
+        forecast = "" if self.config.forecast == Forecast(0) else f" {self.config.forecast}."
         return "\n".join(
             (
-                f"Encoder ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
-                f"{', '.join(map(str, self.key_steps))} of {self.steps}).",
+                f"{part} ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
+                f"{', '.join(map(str, self.key_steps))} of {self.steps}).{forecast}",
                 f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
                 *control,
                 f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
@@ -60,7 +65,7 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
     for calls in counts.calls.values():
         flops = stage_flops(network, *calls.arguments)
         untouched += (calls.computed + calls.reused) * sum(flops.values())
-        saved += calls.reused * encoder_flops(network, flops)
+        saved += calls.reused * reused_flops(network, flops, Reuse.parse(config.reuse))
     return Summary(
         steps=counts.steps,
         key_steps=tuple(sorted(set(counts.key_orders))),

@@ -9,14 +9,24 @@ import torch
 
 
 def map_tensors(function: Callable[[torch.Tensor], Any], tree: Any) -> Any:
-    """The same nesting of tuples, lists and dicts with ``function`` applied to every tensor in it."""
-    if isinstance(tree, torch.Tensor):
-        return function(tree)
-    if isinstance(tree, dict):
-        return {key: map_tensors(function, value) for key, value in tree.items()}
-    if type(tree) in (tuple, list):
-        return type(tree)(map_tensors(function, value) for value in tree)
-    return tree
+    """The same nesting of tuples, lists and dicts with ``function`` applied to every tensor in it.
+
+    A tensor that occurs twice does so in the result, too: what changes it in one place changes it in the other.
+    """
+    mapped: dict[int, Any] = {}
+
+    def walk(tree: Any) -> Any:
+        if isinstance(tree, torch.Tensor):
+            if id(tree) not in mapped:
+                mapped[id(tree)] = function(tree)
+            return mapped[id(tree)]
+        if isinstance(tree, dict):
+            return {key: walk(value) for key, value in tree.items()}
+        if type(tree) in (tuple, list):
+            return type(tree)(walk(value) for value in tree)
+        return tree
+
+    return walk(tree)
 
 
 def leaves(tree: Any) -> Iterator[Any]:

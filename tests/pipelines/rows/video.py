@@ -113,7 +113,7 @@ def text_to_video_zero() -> Any:
 
 # Text2Video-Zero makes the first frame up to step 4, then goes back and makes all of them from step 3.
 ZERO: dict[str, Any] = {
-    "passes": ((0, 3), (3, 4), (3, 10)),
+    "passes": ((0, 4), (3, 10)),  # of one frame, then of all
     "alone": True,
     "call": {"t0": 5, "t1": 6, "height": 32, "width": 32},
 }

@@ -1,0 +1,54 @@
+"""Plans beyond the paper's, on a pipeline of every kind of network: what is reused, and how it is carried on."""
+
+import pytest
+import torch
+
+import faster_diffusion as fd
+from faster_diffusion.reuse import Reuse
+from tests.pipelines import oracle
+from tests.pipelines.rows import ROWS
+
+KEYS = [0, 1, 4, 6]  # one after another, and with gaps
+CLOSE = {"rtol": 0, "atol": 2e-3}  # latents of the toys have a spread of 1 to 20
+PLANS = [("encoder", 1), ("decoder:1", 0), ("decoder:1", 2), ("deep:1", 0), ("deep:1", 1), ("output", 0), ("output", 1)]
+KINDS = {  # one pipeline for each kind of network, and what acts on a network from outside
+    *("stable-diffusion", "xl", "unconditional-ddpm", "upscale-x4", "controlnet", "controlnet-xs-xl", "t2i-adapter"),
+    *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video", "kandinsky-3", "audio-ldm-2"),
+    *("dit", "pixart-alpha", "hunyuan-dit", "text-to-video-zero"),
+}
+
+
+@pytest.fixture(scope="module", params=[row for row in ROWS if row.name in KINDS], ids=lambda row: row.name)
+def row(request):
+    return request.param
+
+
+@pytest.fixture(params=PLANS, ids=lambda plan: f"{plan[0]}-{plan[1]}")
+def plan(request, row, pipe):
+    reuse, degree = request.param
+    try:
+        Reuse.parse(reuse).split(row.network(pipe))
+    except ValueError:
+        assert reuse == "deep:1"  # of a transformer
+        assert row.name in ("dit", "pixart-alpha", "hunyuan-dit")
+        reuse = "encoder"
+    return {"key_steps": KEYS, "reuse": reuse, "forecast": degree, "prior_noise": None}
+
+
+def test_it_is_the_oracle_s_result_in_parallel_or_not(row, pipe, plan):
+    expected = oracle.sample(row, pipe, KEYS, plan["reuse"], plan["forecast"])
+    for parallel in (True, False, 2):
+        with fd.enable(pipe, **plan, parallel=parallel):
+            made = row.sample(pipe)
+            torch.testing.assert_close(made, expected, **CLOSE)
+            assert torch.equal(row.sample(pipe), made)
+
+
+def test_the_untouched_pipeline_comes_back(row, pipe):
+    untouched = row.sample(pipe)
+    for reuse, degree in PLANS[-2:]:
+        with fd.enable(pipe, key_steps="all", reuse=reuse, forecast=degree):
+            assert torch.equal(row.sample(pipe), untouched)
+        with fd.enable(pipe, key_steps=KEYS, reuse=reuse, forecast=degree):
+            assert (row.sample(pipe) - untouched).abs().max() > 1e-4
+    assert torch.equal(row.sample(pipe), untouched)
