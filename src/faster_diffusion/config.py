@@ -57,7 +57,7 @@ class PropagationConfig:
         object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
         object.__setattr__(self, "prior_noise", _prior_noise(self.prior_noise))
         object.__setattr__(self, "reuse", Reuse.parse(self.reuse))
-        object.__setattr__(self, "forecast", _forecast(self.forecast))
+        object.__setattr__(self, "forecast", Forecast.parse(self.forecast))
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
             raise ValueError(f"parallel is True, False, or how many steps are decoded at once; got {self.parallel!r}.")
 
@@ -75,18 +75,8 @@ class PropagationConfig:
             "parallel": self.parallel,
             "prior_noise": noise,
             "reuse": str(self.reuse),
-            "forecast": asdict(self.forecast),
+            "forecast": asdict(Forecast.parse(self.forecast)),
         }
-
-
-def _forecast(value: Forecast | int | None) -> Forecast:
-    if value is None:
-        return Forecast(0)
-    if isinstance(value, Forecast):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Forecast(value)
-    raise ValueError(f"forecast is None, the degree of a polynomial, or fd.Forecast(order, damping); got {value!r}.")
 
 
 def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | None:

@@ -14,7 +14,7 @@ from torch import nn
 from .call import NetworkCall, rebuild_like
 from .conditions import Conditions
 from .config import PropagationConfig
-from .forecast import History
+from .forecast import Forecast, History
 from .partial import Features, run_partially
 from .plan import Lanes, Plan
 from .reuse import Reuse
@@ -107,7 +107,7 @@ class Run:
         self.residuals_kept_at = -1  # the order for which it has not
         self.layout = layout_of(root)
         self._split = Reuse.parse(config.reuse).split(root)
-        self._forecast = config.forecast
+        self._forecast = Forecast.parse(config.forecast)
         self._limit = 1 if self._split.before else config.group_limit  # a latent is not known ahead
         self._lanes: Lanes[Memory] = Lanes()
         self._warned = set() if warned is None else warned

@@ -30,6 +30,19 @@ class Forecast:
         if not 0 <= self.damping <= 1:
             raise ValueError(f"Forecast.damping is a share, 0 to 1; got {self.damping}.")
 
+    @classmethod
+    def parse(cls, spec: Forecast | int | None) -> Forecast:
+        """Reads the degree of a polynomial; ``None`` copies.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if isinstance(spec, Forecast):
+            return spec
+        if spec is None or (isinstance(spec, int) and not isinstance(spec, bool)):
+            return cls(spec or 0)
+        raise ValueError(f"forecast is None, the degree of a polynomial, or fd.Forecast(order, damping); got {spec!r}.")
+
     def weights(self, keys: Sequence[int], order: int) -> list[float]:
         """What the values of the key steps ``keys`` (ascending) count for at step ``order``; they sum to 1.
 
