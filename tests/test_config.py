@@ -34,6 +34,7 @@ def test_a_config_goes_to_a_dictionary_of_plain_values():
         "prior_noise": {"alpha": 0.003, "start": 0.5},
         "reuse": "encoder",
         "forecast": {"order": 0, "damping": 1.0},
+        "gate": None,
     }
 
 

@@ -85,6 +85,7 @@ def test_the_summary_counts_what_happened(pipe):
         "prior_noise": None,
         "reuse": "encoder",
         "forecast": {"order": 0, "damping": 1.0},
+        "gate": None,
     }
 
 

@@ -11,9 +11,20 @@ from types import ModuleType
 from .api import Handle, disable, enable, is_enabled
 from .config import PriorNoise, PropagationConfig
 from .forecast import Forecast
+from .gate import Gate
 from .schedule import KeySteps
 
-__all__ = ["Forecast", "Handle", "KeySteps", "PriorNoise", "PropagationConfig", "disable", "enable", "is_enabled"]
+__all__ = [
+    "Forecast",
+    "Gate",
+    "Handle",
+    "KeySteps",
+    "PriorNoise",
+    "PropagationConfig",
+    "disable",
+    "enable",
+    "is_enabled",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

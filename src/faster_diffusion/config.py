@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .forecast import Forecast
+from .gate import Gate
 from .reuse import Reuse
 from .schedule import KeySteps, Rule
 
@@ -45,6 +46,9 @@ class PropagationConfig:
             cannot be decoded together; ``"output"``, the prediction itself, for any network.
         forecast: carries what is reused on to its step from the last key steps: 1 or a [`Forecast`] linearly, 2 with a
             parabola; ``None`` copies it, as the paper does.
+        gate: makes steps key while sampling, besides ``key_steps``, so that predictions drift no further than this
+            relative error: a number or a [`Gate`]; ``None`` leaves the key steps as they are. With
+            ``key_steps=[0]`` it decides alone.
     """
 
     key_steps: KeySteps | str | int | Iterable[int] | Rule = "paper"
@@ -52,12 +56,14 @@ class PropagationConfig:
     prior_noise: PriorNoise | bool | None = True
     reuse: Reuse | str = "encoder"
     forecast: Forecast | int | None = None
+    gate: Gate | float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
         object.__setattr__(self, "prior_noise", _prior_noise(self.prior_noise))
         object.__setattr__(self, "reuse", Reuse.parse(self.reuse))
         object.__setattr__(self, "forecast", Forecast.parse(self.forecast))
+        object.__setattr__(self, "gate", Gate.parse(self.gate))
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
             raise ValueError(f"parallel is True, False, or how many steps are decoded at once; got {self.parallel!r}.")
 
@@ -76,6 +82,7 @@ class PropagationConfig:
             "prior_noise": noise,
             "reuse": str(self.reuse),
             "forecast": asdict(Forecast.parse(self.forecast)),
+            "gate": asdict(self.gate) if isinstance(self.gate, Gate) else None,
         }
 
 

@@ -15,6 +15,7 @@ from .call import NetworkCall, rebuild_like
 from .conditions import Conditions
 from .config import PropagationConfig
 from .forecast import Forecast, History
+from .gate import Gate, Pace
 from .partial import Features, run_partially
 from .plan import Lanes, Plan
 from .reuse import Reuse
@@ -66,6 +67,7 @@ class Memory:
     conditions: Conditions
     residuals: dict[str, Any]
     history: History | None  # what the last key steps computed; None when it is not needed any more
+    pace: Pace | None  # where a gate decides about key steps
     predictions: dict[int, torch.Tensor] = field(default_factory=dict)
     rebuild: Callable[[torch.Tensor], Any] | None = None  # from a prediction to what the network returns
 
@@ -108,6 +110,7 @@ class Run:
         self.layout = layout_of(root)
         self._split = Reuse.parse(config.reuse).split(root)
         self._forecast = Forecast.parse(config.forecast)
+        self._gate = Gate.parse(config.gate)
         self._limit = 1 if self._split.before else config.group_limit  # a latent is not known ahead
         self._lanes: Lanes[Memory] = Lanes()
         self._warned = set() if warned is None else warned
@@ -126,9 +129,9 @@ class Run:
         memory = self._lanes.slots[lane]
         if memory is None or not self._serves(memory, order, call):
             calls.computed += 1
-            history = self._history(memory, order, call)
+            history, pace = self._past(memory, order, call)
             self._lanes.slots[lane] = memory = None  # freed before more is allocated
-            return self._key_step(lane, order, call, history, lambda: network(*args, **kwargs))
+            return self._key_step(lane, order, call, history, pace, lambda: network(*args, **kwargs))
         if order not in memory.predictions:
             self._decode(memory, order, call)
         calls.reused += 1
@@ -158,40 +161,52 @@ class Run:
             self.counts.calls[shape] = Calls(without_data)
         return self.counts.calls[shape]
 
-    def _history(self, memory: Memory | None, order: int, call: NetworkCall) -> History:
-        """What earlier key steps computed under the conditions of this call, if a forecast can use it."""
+    def _past(self, memory: Memory | None, order: int, call: NetworkCall) -> tuple[History, Pace | None]:
+        """What earlier key steps computed under the conditions of this call, if a forecast or a gate can use it."""
+        history = History(self._forecast)
+        pace = Pace(self._gate, self._forecast) if self._gate else None
         if (
             memory is not None
-            and memory.history is not None
-            and self._forecast.order
+            and (self._forecast.order or self._gate)
             and memory.trajectory is self.plan.trajectory
             and memory.key < order
             and memory.conditions.still_hold(call.conditions, self.network)
         ):
-            return memory.history
-        return History(self._forecast)
+            return memory.history or history, memory.pace
+        return history, pace
 
-    def _key_step(self, lane: int, order: int, call: NetworkCall, history: History, in_full: Callable[[], Any]) -> Any:
+    def _key_step(
+        self,
+        lane: int,
+        order: int,
+        call: NetworkCall,
+        history: History,
+        pace: Pace | None,
+        in_full: Callable[[], Any],
+    ) -> Any:
         self.counts.key_orders.append(order)
         until = self.plan.next_key(order)
-        if not self.plan.reused_after(order, keys=self._forecast.order):  # the user's own call, compiled if they did so
+        if pace is None and not self.plan.reused_after(order, keys=self._forecast.order):
             self.counts.batches += 1
-            return in_full()
+            return in_full()  # the user's own call, compiled if they compiled it
         if self.residuals_kept_at == order:
             self.warn("The conditioning changed, but not that of the control network: its residuals are not new.")
         conditions = Conditions(call.conditions, self.network)
-        memory = Memory(self.plan.trajectory, order, until, conditions, call.residuals, history)
+        memory = Memory(self.plan.trajectory, order, until, conditions, call.residuals, history, pace)
         self._lanes.slots[lane] = memory
         if self._split.after:
             self._check_compiled()
             history.add(order, {})
             self._decode(memory, order, call)
-            return memory.answer(order)
-        self.counts.batches += 1
-        output = in_full()
-        memory.rebuild = rebuild_like(output)
-        history.add(order, output[0])
-        self._weigh()
+            output = memory.answer(order)
+        else:
+            self.counts.batches += 1
+            output = in_full()
+            memory.rebuild = rebuild_like(output)
+            history.add(order, output[0].clone())  # the loop may change its own in place
+            self._weigh()
+        if pace is not None:
+            memory.until = min(until, pace.next_key(order, output[0]))
         return output
 
     def _serves(self, memory: Memory, order: int, call: NetworkCall) -> bool:
@@ -220,7 +235,7 @@ class Run:
         memory.predictions.update(zip(range(order, order + steps), output[0].chunk(steps), strict=True))
         self._weigh()
         if order + steps == memory.until and not self._forecast.order:
-            memory.history = None
+            memory.history = None  # freed early
 
     def _weigh(self) -> None:
         peak = sum(kept.nbytes() for kept in self._lanes.slots if kept is not None)
@@ -266,7 +281,7 @@ class Run:
         )
 
     def _group_size(self, memory: Memory, order: int) -> int:
-        rest = memory.until - order
+        rest = 1 if memory.pace is not None and order == memory.key else memory.until - order
         if self._limit != 1 and rest > 1 and mixes_batch(self.network):
             self.warn("A custom attention processor may mix the samples of a batch: steps are decoded one by one.")
             self._limit = 1
