@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 from PIL import Image
@@ -70,18 +67,15 @@ def compare(pipe, base, kind: str, count: int = 100, steps: int = 50) -> dict:
     pool = make_held_out(count, SEED)
     shown = show(pool, kind, SEED)
     said = [caption(scene) for scene in pool.scenes]
-    call = steps, demo.GUIDANCE_SCALE
 
-    def timed(draw: Callable[[], list]) -> dict:
-        began = time.perf_counter()
-        images = draw()
-        return {**follow(images, pool), "seconds": round(time.perf_counter() - began, 1)}
+    def followed(pipe, prompts: list[str], **image: list) -> dict:
+        return follow(sample(pipe, prompts, steps, demo.GUIDANCE_SCALE, **image), pool)
 
     arms = {
-        "prompt alone": timed(lambda: sample(base, said, *call)),
-        "prompt and control": timed(lambda: sample(pipe, said, *call, image=shown)),
-        "control alone": timed(lambda: sample(pipe, [""] * count, *call, image=shown)),
+        "prompt alone": followed(base, said),
+        "prompt and control": followed(pipe, said, image=shown),
+        "control alone": followed(pipe, [""] * count, image=shown),
     }
     with fd.enable(pipe):
-        arms["prompt and control, accelerated"] = timed(lambda: sample(pipe, said, *call, image=shown))
+        arms["prompt and control, accelerated"] = followed(pipe, said, image=shown)
     return arms

@@ -47,7 +47,8 @@ _WHAT = {
     "mint": "a colour that the scenes model does not have, between green and cyan, by Custom Diffusion: the word "
     "`<mint>`, and new keys and values of the network's cross-attention",
     "beside": "a relation that the scenes model has no word for, on either side of, as the embedding of the word "
-    "`<beside>`: textual inversion in the manner of ReVersion. The network stays as it is",
+    "`<beside>`: textual inversion of a relation, after ReVersion but without its steering loss. The network stays as "
+    "it is",
 }
 _LOAD = {
     "moon": "pipe.load_lora_weights(folder)",

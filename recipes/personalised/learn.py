@@ -107,7 +107,6 @@ def _network(pipe: StableDiffusionPipeline, lesson: Lesson) -> nn.Module:
 
 def _save_network(pipe: StableDiffusionPipeline, learned: nn.Module, lesson: Lesson, folder: Path) -> None:
     learned.half().save_pretrained(folder / "unet")
-    learned.float()
 
 
 # LoRA: low-rank additions to attention and to the convolutions
