@@ -19,6 +19,9 @@ CANONICAL = (
     "ddim:50 + tgate:10",
     "dpm",  # the key steps that the paper has for DPM-Solver
     "dpm:20 + dpm",
+    "ddim:100 + uniform:7 + output + forecast:2",
+    "paper + decoder:2 + forecast:1:0.8 + parallel:4",
+    "uniform:3 + deep:1 + noise",
 )
 
 
@@ -38,6 +41,8 @@ def test_canonical_text_is_read_back_as_the_same(spec):
         ("paper + parallel + noise:0.003", "paper + noise"),
         ("DDIM:20 + Deepcache:5:0", "ddim:20 + deepcache:5"),
         (" 3 ", "uniform:3"),
+        ("paper + encoder", "paper"),
+        ("forecast:1:1 + Output + paper", "paper + output + forecast:1"),
     ],
 )
 def test_order_spaces_and_case_do_not_matter(spec, canonical):
@@ -55,6 +60,12 @@ def test_parts_become_fields():
     assert arm.propagation == fd.PropagationConfig("paper", parallel=False, prior_noise=fd.PriorNoise(0.01))
     assert arm.peers == (DeepCache(5, 2), ToMe(0.25))
     assert Arm.parse("tgate:7").peers == (TGate(7),)
+
+
+def test_what_is_reused_and_how_it_is_carried_on_are_those_of_the_engine():
+    assert Arm.parse("4 + deep:1 + forecast:2:0.5").propagation == fd.PropagationConfig(
+        4, prior_noise=None, reuse="deep:1", forecast=fd.Forecast(2, 0.5)
+    )
 
 
 def test_prior_noise_is_not_mixed_in_unless_asked_for():
@@ -90,6 +101,13 @@ def test_a_name_does_not_make_another_arm():
         ("noise:2", "alpha"),
         ("tgate:10 + paper", "T-GATE goes with neither"),
         ("deepcache:3 + paper", "add sequential"),
+        ("output", "has no key steps, without which its reuse"),
+        ("paper + output + deep:1", "says its reuse twice"),
+        ("paper + deep", "reuse='deep' is not understood"),
+        ("paper + forecast", "whole number of at least 1"),
+        ("paper + forecast:4", "degree of a polynomial, 0 to 3"),
+        ("paper + forecast:1:2", "damping is a share"),
+        ("paper + forecast:1:1:1", "needs one number"),
         ("magic", "'magic' is not understood"),
         ("magic:3", "'magic:3' is not understood"),
     ],

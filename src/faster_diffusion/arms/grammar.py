@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..config import PriorNoise, PropagationConfig
+from ..forecast import Forecast
+from ..reuse import Reuse
 from ..schedule import PRESETS, KeySteps
 from ..solvers import SOLVERS
 from .peers import PEERS, DeepCache, Peer, TGate
@@ -42,6 +44,11 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
     parts: list[str] = [] if steps is None else [f"{solver or 'steps'}:{steps}"]
     if propagation is not None:
         parts.append(str(propagation.key_steps))
+        if propagation.reuse != Reuse():
+            parts.append(str(propagation.reuse))
+        forecast = Forecast.parse(propagation.forecast)
+        if forecast.order:
+            parts.append(f"forecast:{forecast.order}" + (f":{forecast.damping:g}" if forecast.damping != 1 else ""))
         if propagation.parallel is not True:
             parts.append("sequential" if propagation.group_limit == 1 else f"parallel:{propagation.parallel}")
         noise = propagation.prior_noise
@@ -62,6 +69,10 @@ def _part(part: str) -> tuple[str, Any]:
         return "way of decoding", False
     if name == "parallel":
         return "way of decoding", _number(part, arguments) if arguments else True
+    if name in ("encoder", "decoder", "deep", "output"):
+        return "reuse", Reuse.parse(part.lower())
+    if name == "forecast":
+        return "forecast", _forecast(part, arguments)
     if name == "noise":
         return "noise", PriorNoise(_fraction(part, arguments)) if arguments else PriorNoise()
     if name in PEERS:
@@ -70,6 +81,11 @@ def _part(part: str) -> tuple[str, Any]:
         return "key steps", KeySteps.parse(part)
     except ValueError:
         raise ValueError(f"Arm part {part!r} is not understood. {HELP}") from None
+
+
+def _forecast(part: str, arguments: list[str]) -> Forecast:
+    damping = {"damping": _fraction(part, arguments[1:])} if len(arguments) > 1 else {}
+    return Forecast(_number(part, arguments[:1]), **damping)
 
 
 def _peer(part: str, name: str, arguments: list[str]) -> Peer:
@@ -82,11 +98,17 @@ def _peer(part: str, name: str, arguments: list[str]) -> Peer:
 
 def _propagation(spec: str, read: dict[str, Any]) -> PropagationConfig | None:
     if "key steps" not in read:
-        alone = next((kind for kind in ("way of decoding", "noise") if kind in read), None)
+        alone = next((kind for kind in ("way of decoding", "noise", "reuse", "forecast") if kind in read), None)
         if alone is not None:
             raise ValueError(f"Arm {spec!r} has no key steps, without which its {alone} means nothing: add paper, say.")
         return None
-    return PropagationConfig(read["key steps"], read.get("way of decoding", True), read.get("noise"))
+    return PropagationConfig(
+        read["key steps"],
+        read.get("way of decoding", True),
+        read.get("noise"),
+        read.get("reuse", Reuse()),
+        read.get("forecast"),
+    )
 
 
 def _check_together(spec: str, propagation: PropagationConfig | None, peers: Sequence[Peer]) -> None:
@@ -113,5 +135,6 @@ def _fraction(part: str, arguments: list[str]) -> float:
 
 HELP = (
     "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
-    "all, 0,1,2,5) with sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
+    "all, 0,1,2,5) with output, decoder:N or deep:N, forecast:1 or forecast:2:0.8, sequential, parallel:N, noise or "
+    "noise:0.003; deepcache:5, tome:0.5, tgate:10."
 )
