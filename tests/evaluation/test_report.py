@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from faster_diffusion.evaluation import Value
+from faster_diffusion.evaluation import Value, report
 from faster_diffusion.evaluation.contest import FEWER_STEPS, PEER, PROPAGATION
 from faster_diffusion.evaluation.report import plots
 from faster_diffusion.evaluation.report.sentences import sentences
@@ -63,17 +64,10 @@ def test_the_slider_has_a_place_for_every_arm(page):
 
 
 def test_a_prompt_is_text_not_markup(run):
-    from faster_diffusion.evaluation.report import page as render
-    from faster_diffusion.evaluation.store import Store
-
     evil = replace(run.found.prompts[0], text="<script>alert(1)</script>")
     found = replace(run.found, prompts=(evil, *run.found.prompts[1:]))
-
-    class Kept(Store):
-        def __init__(self):
-            self.image = lambda arm, number: Image.new("RGB", (4, 4))
-
-    assert "<script>alert" not in render(found, Kept())
+    kept = SimpleNamespace(image=lambda arm, number: Image.new("RGB", (4, 4)))
+    assert "<script>alert" not in report.page(found, kept)
 
 
 def test_markdown_has_a_row_an_arm_and_names_what_is_missing(run):

@@ -1,0 +1,134 @@
+"""`faster-diffusion evaluate` on the embedded model, its documented commands, and what is said of mistakes."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from faster_diffusion.arms import read_arms
+from faster_diffusion.demo.recognise import obeys
+from faster_diffusion.evaluation import Evaluation, extra
+from faster_diffusion.evaluation.contest import line_up
+
+ROOT = Path(__file__).parent.parent.parent
+DOCUMENTED = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^faster-diffusion (evaluate (?:[^\\\n]|\\\n)*)", DOCUMENTED, re.MULTILINE)
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """The files that the documented commands name, as small as they can be."""
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    (tmp_path / "annotations").mkdir()
+    captions = [{"image_id": n // 2, "id": n, "caption": f"a cat {n}"} for n in range(6)]
+    (tmp_path / "annotations" / "captions_val2017.json").write_text(json.dumps({"annotations": captions}))
+    (tmp_path / "val2017").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 6)).save(tmp_path / "val2017" / f"{number}.jpg")
+    (tmp_path / "inception-2015-12-05.pt").touch()
+
+
+def fails(result, *fragments):
+    """Asserts a failure told in one line that contains all `fragments`."""
+    lines = result.stderr.strip().splitlines()
+    assert result.exit_code in (1, 2)
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: ")
+    for fragment in fragments:
+        assert fragment in lines[0]
+
+
+def test_the_embedded_model_from_prompts_to_report(run, tmp_path):
+    arms = ("--arm", "paper + sequential", "--arm", "short=steps:4")
+    result = run("evaluate", "--count", 4, "--steps", 8, *arms, "--out", "x")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert "| paper + sequential |" in result.stdout
+    assert "| short (steps:4) |" in result.stdout
+    assert f"Report: {Path('x') / 'report.html'}" in result.stdout
+
+    found = Evaluation.read(tmp_path / "x" / "results.json")
+    untouched, short = found.arm("untouched").values, found.arm("short").values
+    assert untouched["psnr"].value == float("inf")
+    assert untouched["fid"].value == pytest.approx(0, abs=1e-4)
+    assert short["flops"].value == pytest.approx(untouched["flops"].value / 2)
+    assert untouched["clip_score"].value > 0.8
+    drawn = [Image.open(tmp_path / "x" / "arms" / "00-untouched" / f"{number:05d}.png") for number in range(4)]
+    verdicts = [obeys(image, prompt.text) for image, prompt in zip(drawn, found.prompts, strict=True)]
+    assert untouched["obeyed"].each == tuple(float(v.objects_right and v.relation_right) for v in verdicts)
+    for name in ("report.html", "report.md", "plots/psnr.png"):
+        assert (tmp_path / "x" / name).is_file()
+
+
+def test_several_commands_are_documented():
+    assert len(COMMANDS) == 4
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_documented_command_is_ready_but_for_its_weights(run, coco, command):
+    result = run(*shlex.split(command.replace("\\\n", " ")), "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"[\d,]+ images, [\d,]+ network calls", result.stdout)
+    assert "The weights were not checked." in result.stdout
+    if "coco" in command:
+        assert "FID to real images" in re.search(r"Measured: (.*)", result.stdout)[1]
+        assert "CLIP score" in re.search(r"Measured: (.*)", result.stdout)[1]
+
+
+def test_a_dry_run_counts_steps_of_every_stage(run, coco):
+    command = next(command for command in COMMANDS if "--steps 100" in command)
+    result = run(*shlex.split(command.replace("\\\n", " ")), "--dry-run")
+    assert "6 prompts, 3 arms" in result.stdout
+    assert f"{3 * 7 * 225:,} network calls" in result.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "arms").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_of_arms_can_be_read(path):
+    assert len(line_up(read_arms(path))) > 2
+
+
+def test_a_dry_run_writes_nothing(run, tmp_path):
+    assert run("evaluate", "--dry-run").exit_code == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_prompts_of_ones_own_and_a_model_of_ones_own(run, tiny_model, tmp_path):
+    (tmp_path / "prompts.txt").write_text("a\nb\nc\n")
+    shared = ("evaluate", tiny_model, "--prompts", "prompts.txt", "--steps", 3, "--metric", "psnr", "--out", "x")
+    result = run(*shared, "--arm", "dpm++:2", "--count", 2, "--num-images", 2, "--seed", 5)
+    assert result.exit_code == 0, result.stderr
+    prompts = json.loads((tmp_path / "x" / "results.json").read_text())["prompts"]
+    assert prompts == [{"prompt": text, "seed": 5 + n} for n, text in enumerate("abab")]
+    fails(run(*shared, "--arm", "dpm++:2"), "x holds another evaluation: prompts are 3, there 4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--arm", "often"), "'often' is not understood"),
+        (("--arms", "gone.yaml"), "gone.yaml"),
+        (("--prompts", "gone.txt"), "There is no file or folder gone.txt"),
+        (("--real", "gone"), "gone has no pictures"),
+        (("--features", "gone.pt"), "The network gone.pt cannot be had: there is no file gone.pt"),
+        (("--metric", "beauty"), "Unknown metric 'beauty'"),
+        (("--reference", "gone"), "No arm is called 'gone'"),
+        (("--scheduler", "magic"), "Unknown scheduler 'magic'"),
+        (("--dtype", "int3"), "Unknown dtype 'int3'"),
+        (("--then", "./gone:3"), "There is no folder ./gone"),
+        (("--height", "30", "--steps", "1"), "--height 30 is not a multiple of 8"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(run, arguments, said):
+    fails(run("evaluate", *arguments), said)
+
+
+def test_a_model_that_is_not_embedded_needs_prompts(run, tiny_model):
+    fails(run("evaluate", tiny_model), "needs --prompts")
+
+
+def test_without_the_extra_it_says_what_to_install(run, monkeypatch):
+    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "jinja2" else name)
+    fails(run("evaluate"), "Evaluating needs jinja2", "pip install 'faster-diffusion[eval]'")
