@@ -8,6 +8,7 @@ import typer
 from .analyze import analyze
 from .demo import demo
 from .errors import show_our_warnings_only
+from .evaluate import evaluate
 from .generate import generate
 from .info import info
 from .video import video
@@ -40,4 +41,5 @@ app.command()(demo)
 app.command()(generate)
 app.command()(video)
 app.command()(info)
+app.command()(evaluate)
 app.command()(analyze)
