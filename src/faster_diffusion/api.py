@@ -16,6 +16,7 @@ from torch import nn
 from .active import CallPatch, Taker, running, takers
 from .config import PriorNoise, PropagationConfig
 from .control import Control
+from .drawing import Drawing, draw
 from .engine import Counts, Run
 from .noise import injected
 from .noise_levels import inputs_of
@@ -102,6 +103,13 @@ class Handle:
         if self._counts is None or not self._counts.calls or target is None:
             raise RuntimeError("There is no run to sum up yet: call the pipeline (or sample within handle.sampling).")
         return summarise(self._counts, self.config, _network_of(target))
+
+    def plan(self, steps: int) -> Drawing:
+        """Which stage is computed, kept or forecast at which of ``steps`` network calls; prints as a table."""
+        target = self._target()
+        if target is None:
+            raise RuntimeError("The pipeline that was enabled is gone.")
+        return draw(_network_of(target), self.config, steps)
 
     @contextmanager
     def sampling(self, scheduler: Any) -> Iterator[None]:
