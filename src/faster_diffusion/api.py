@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, TypeAlias
 from weakref import finalize, ref
@@ -20,6 +21,7 @@ from .drawing import Drawing, draw
 from .engine import Counts, Run
 from .noise import injected
 from .noise_levels import inputs_of
+from .profile import Profile, Swap, is_profile
 from .refused import refuse, refuse_call
 from .reuse import Reuse
 from .schedule import KeySteps
@@ -44,25 +46,32 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
         target: a pipeline with a UNet or a transformer that is known, or that network; offloaded, compiled, with
             adapters, before or after.
         config: the options as one object; by default the paper's.
-        overrides: single options of [`PropagationConfig`], such as ``key_steps="uniform:4"``.
+        overrides: single options of [`PropagationConfig`], such as ``key_steps="uniform:4"``. ``key_steps`` may be a
+            profile, the JSON file of a tuner: it sets all options that are not given beside it, and the scheduler of
+            the pipeline until ``disable``.
 
     Returns:
         A handle: ``handle.summary()`` tells what was saved; as a context manager it disables at the end.
 
     Raises:
         TypeError: ``target`` is neither pipeline nor network, or an option has an unknown name.
-        ValueError: it cannot be accelerated, or an option has no sensible value.
+        ValueError: it cannot be accelerated, an option has no sensible value, or a profile is for another model.
     """
     if not isinstance(target, Target):
         raise TypeError(f"fd.enable takes a diffusers pipeline or its UNet; got {type(target).__name__}.")
     network = _network_of(target)
     layout_of(network)
     refuse(type(target))
+    profile = None
+    if is_profile(overrides.get("key_steps")):
+        profile = _profile(target, network, config, overrides.pop("key_steps"))
+        config = profile.config
     config = replace(config or PropagationConfig(), **overrides)
     Reuse.parse(config.reuse).split(network)
     classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
-    handle = Handle(target, replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes)))
+    config = replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes))
     disable(target)
+    handle = Handle(target, config, profile, profile and Swap.of(target, profile))
     setattr(target, _ENTRY, handle)
     return handle
 
@@ -73,6 +82,8 @@ def disable(target: Target) -> None:
     if handle is not None:
         delattr(target, _ENTRY)
         handle._release()
+        if handle._swap is not None:
+            handle._swap.undo(target)
 
 
 def is_enabled(target: Target) -> bool:
@@ -83,8 +94,12 @@ def is_enabled(target: Target) -> bool:
 class Handle:
     """What ``enable`` returns. ``with fd.enable(pipe): ...`` disables at the end of the block."""
 
-    def __init__(self, target: Target, config: PropagationConfig) -> None:
+    def __init__(
+        self, target: Target, config: PropagationConfig, profile: Profile | None = None, swap: Swap | None = None
+    ) -> None:
         self.config = config
+        self.profile = profile  # which the options come from, if they do
+        self._swap = swap
         self._target = ref(target)
         self._counts: Counts | None = None
         self._warned: set[str] = set()
@@ -155,6 +170,9 @@ class Handle:
             stack.enter_context(running(*runs))
             yield
         run.report()
+        steps_differ = self.profile and self.profile.steps_differ(scheduler)
+        if steps_differ:
+            run.warn(steps_differ)
 
     def __enter__(self) -> Handle:
         return self
@@ -167,7 +185,7 @@ class Handle:
     def __deepcopy__(self, memo: dict[int, Any]) -> Handle:
         """Belongs to the copy of its target, if that is being copied."""
         target: Any = self._target()
-        return Handle(memo.get(id(target), target), self.config)
+        return Handle(memo.get(id(target), target), self.config, self.profile, deepcopy(self._swap, memo))
 
 
 def _handle_of(target: Target) -> Handle | None:
@@ -185,6 +203,16 @@ def _network_of(target: Target) -> nn.Module:
             f"Pipelines that can have a network of one of these classes: {', '.join(LAYOUTS)}."
         )
     return network
+
+
+def _profile(target: Target, network: nn.Module, config: PropagationConfig | None, path: Any) -> Profile:
+    if config is not None:
+        raise ValueError("A profile is a set of options already: give single options beside it, and no config.")
+    if not isinstance(target, Pipeline):
+        raise ValueError("A profile is for a pipeline, whose scheduler it sets; a bare network takes options only.")
+    profile = Profile.load(path)
+    profile.check(target, network)
+    return profile
 
 
 def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:

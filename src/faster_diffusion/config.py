@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,6 +84,13 @@ class PropagationConfig:
             "forecast": asdict(Forecast.parse(self.forecast)),
             "gate": asdict(self.gate) if isinstance(self.gate, Gate) else None,
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> PropagationConfig:
+        """The inverse of ``to_dict``, if the key steps are no function."""
+        classes = {"prior_noise": PriorNoise, "forecast": Forecast, "gate": Gate}
+        parts = {name: content[name] and made(**content[name]) for name, made in classes.items()}
+        return cls(**{**content, **parts})
 
 
 def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | None:
