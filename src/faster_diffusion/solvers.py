@@ -6,15 +6,19 @@ from typing import Any
 
 import diffusers
 
+_TRAILING = {"timestep_spacing": "trailing"}  # begins at the noisiest step, however few there are
+
 # name -> class, and what its config gains over the model's own
 SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
+    "ddim-trailing": ("DDIMScheduler", _TRAILING),
     "ddpm": ("DDPMScheduler", {}),
     "deis": ("DEISMultistepScheduler", {}),
     "dpm": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
     "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "dpm++-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
     "dpm++-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "dpm++-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_TRAILING}),
     "dpm++-single": ("DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}),
     "euler": ("EulerDiscreteScheduler", {}),
     "euler-a": ("EulerAncestralDiscreteScheduler", {}),
@@ -24,6 +28,7 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "lms": ("LMSDiscreteScheduler", {}),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
+    "unipc-trailing": ("UniPCMultistepScheduler", _TRAILING),
 }
 
 
