@@ -48,8 +48,10 @@ docs: $(VENV)/.docs
 figures: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.flops
 	$(BIN)/python -m benchmarks.pipelines
-	$(BIN)/python -m benchmarks.speed
-	$(BIN)/python -m benchmarks.fidelity
+	$(BIN)/faster-diffusion bench --suite cpu --out benchmarks/results/speed-cpu.json
+	$(BIN)/faster-diffusion evaluate --arms benchmarks/arms/fidelity.yaml --reference converged --out runs/fidelity
+	cp runs/fidelity/results.json benchmarks/results/fidelity.json
+	cp runs/fidelity/plots/psnr.png docs/images/fidelity.png
 	$(BIN)/faster-diffusion demo --out docs/images/demo.png
 	$(BIN)/python -m benchmarks.figures
 

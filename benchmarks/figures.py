@@ -9,9 +9,12 @@ pipelines, or speed for all cases that were measured; what stands between the co
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-from benchmarks import fidelity, flops, pipelines, speed
+from benchmarks import flops, pipelines
+from faster_diffusion.benchmark import report as speed
+from faster_diffusion.benchmark.results import read_reports
+from faster_diffusion.evaluation import Evaluation
+from faster_diffusion.evaluation import report as fidelity
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,24 +34,27 @@ def filled(text: str) -> str:
 
 def table(name: str) -> str:
     """The tables that a page asks for, as Markdown; empty if nothing was measured."""
-    make = {"flops": flops.table, "pipelines": pipelines.table, "fidelity": _fidelity, "speed": _speed}[name]
-    return "\n\n".join(make(json.loads(path.read_text())) for path in sorted(RESULTS.glob(f"{name}*.json")))
+    make = {"flops": _flops, "pipelines": _pipelines, "fidelity": _fidelity, "speed": _speed}[name]
+    return "\n\n".join(make(path) for path in sorted(RESULTS.glob(f"{name}*.json")))
 
 
-def _fidelity(report: dict[str, Any]) -> str:
-    return f"{report['prompts']} prompts, guidance {report['guidance']}; {_machine(report)}\n\n{fidelity.table(report)}"
+def _flops(path: Path) -> str:
+    return flops.table(json.loads(path.read_text()))
 
 
-def _speed(report: dict[str, Any]) -> str:
-    case = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in report["case"].items() if value)
-    rounds = len(report["arms"]["untouched"]["call"])
-    return f"### {report['name']}\n\n{case}; {rounds} rounds; {_machine(report)}\n\n{speed.table(report)}"
+def _pipelines(path: Path) -> str:
+    return pipelines.table(json.loads(path.read_text()))
 
 
-def _machine(report: dict[str, Any]) -> str:
-    machine = report["machine"]
-    hardware = machine["gpu"] or f"{machine['processor']}, {machine['torch_threads']} threads"
-    return f"{hardware}; torch {machine['torch']}, diffusers {machine['diffusers']}."
+def _fidelity(path: Path) -> str:
+    found = Evaluation.read(path)
+    return f"{fidelity.circumstances(found)}\n\n{fidelity.markdown(found)}"
+
+
+def _speed(path: Path) -> str:
+    return "\n\n".join(
+        f"### {report['name']}\n\n{speed.caption(report)}\n\n{speed.markdown(report)}" for report in read_reports(path)
+    )
 
 
 if __name__ == "__main__":

@@ -6,34 +6,22 @@ Writes benchmarks/results/flops.json and prints a table. For any other model: `f
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from diffusers import UNet2DConditionModel
 
-from benchmarks import sd15
 from faster_diffusion import KeySteps
+from faster_diffusion.benchmark.architectures import ARCHITECTURES
 from faster_diffusion.flops import encoder_flops, stage_flops, twin
 from faster_diffusion.inputs import network_inputs
 
 RESULTS = Path(__file__).parent / "results"
-SDXL = {
-    "sample_size": 128,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "block_out_channels": (320, 640, 1280),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "transformer_layers_per_block": (1, 2, 10),
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-}
 MODELS = {  # name -> config and side in pixels
-    "Stable Diffusion 1.5, 512": (sd15.UNET, 512),
-    "Stable Diffusion 1.5, 768": (sd15.UNET, 768),
-    "SDXL, 1024": (SDXL, 1024),
+    "Stable Diffusion 1.5, 512": (ARCHITECTURES["sd15"].network().config, 512),
+    "Stable Diffusion 1.5, 768": (ARCHITECTURES["sd15"].network().config, 768),
+    "SDXL, 1024": (ARCHITECTURES["sdxl"].network().config, 1024),
 }
 PLANS = (("paper", 50), ("paper", 20), ("uniform:4", 50))
 
@@ -45,7 +33,7 @@ def main() -> None:
     print(table(report))
 
 
-def measure(config: dict[str, Any], side: int) -> dict[str, Any]:
+def measure(config: Mapping[str, Any], side: int) -> dict[str, Any]:
     """One step with guidance, latents of `side` x `side`, and what every plan makes of a run."""
     network: Any = twin(UNet2DConditionModel, config)
     stages = stage_flops(network, (), network_inputs(network, 2, side, side))

@@ -15,11 +15,12 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.flops import SDXL
-from benchmarks.sd15 import UNET as SD15
+from faster_diffusion.benchmark.architectures import ARCHITECTURES
 from faster_diffusion.flops import encoder_flops, stage_flops, twin
 from faster_diffusion.inputs import network_inputs
 from faster_diffusion.stages import LAYOUTS
+
+SD15, SDXL = (ARCHITECTURES[name].network().config for name in ("sd15", "sdxl"))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ CANONICAL = (
     "dpm++-karras:20 + progressive + noise",
     "unipc:10 + uniform:2 + sequential + deepcache:3:1 + tome:0.5",
     "ddim:50 + tgate:10",
+    "tome:0.25:4",
     "dpm",  # the key steps that the paper has for DPM-Solver
     "dpm:20 + dpm",
     "ddim:100 + uniform:7 + output + forecast:2",
@@ -98,6 +99,7 @@ def test_a_name_does_not_make_another_arm():
         ("deepcache:0", "whole number of at least 1"),
         ("tome:0.9", "0 < R <= 0.75"),
         ("tome", "needs one number"),
+        ("tome:0.5:3", "D = 1, 2, 4 or 8"),
         ("noise:2", "alpha"),
         ("tgate:10 + paper", "T-GATE goes with neither"),
         ("deepcache:3 + paper", "add sequential"),

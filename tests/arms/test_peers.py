@@ -108,6 +108,7 @@ def test_tgate_needs_guidance(pipe):
         ("controlnet-xs", "tome:0.5", "fails on .*: IndexError"),
         ("text-to-video", "tome:0.5", "takes frames for the height"),
         ("if-stage-1", "tome:0.5", "has none of the blocks"),
+        ("t2i-adapter-xl", "tome:0.5", r"attends at lower resolutions only; try tome:0\.5:2"),
         ("gligen", "tome:0.5", "gated attention of GLIGEN"),
         ("dit", "tome:0.5", "patches a UNet; DiTPipeline has none"),
         ("controlnet", "tgate:4", "does not know StableDiffusionControlNetPipeline. Pipelines it knows: StableDiff"),

@@ -37,7 +37,8 @@ class Arm:
         - key steps: ``paper``, ``uniform:4``, another preset, or orders ``0,1,2,5``; with them ``sequential`` or
           ``parallel:N`` (at most N steps decoded at once), ``noise`` or ``noise:ALPHA``, what is reused
           (``decoder:N``, ``deep:N``, ``output``) and ``forecast:DEGREE`` or ``forecast:DEGREE:DAMPING``;
-        - peers: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO``, ``tgate:STEP``.
+        - peers: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO`` or
+          ``tome:RATIO:DOWNSAMPLE``, ``tgate:STEP``.
 
         Raises:
             ValueError: a part is not understood, or does not go with another.

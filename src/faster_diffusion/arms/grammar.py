@@ -11,7 +11,7 @@ from ..forecast import Forecast
 from ..reuse import Reuse
 from ..schedule import PRESETS, KeySteps
 from ..solvers import SOLVERS
-from .peers import PEERS, DeepCache, Peer, TGate
+from .peers import PEERS, DeepCache, Peer, TGate, ToMe
 
 UNTOUCHED = "untouched"
 _JOIN = re.compile(r"(?<!\+)\+(?!\+)")  # not the pluses of dpm++
@@ -93,7 +93,7 @@ def _peer(part: str, name: str, arguments: list[str]) -> Peer:
         return DeepCache(*(_number(part, [value], least) for value, least in zip(arguments, (1, 0), strict=False)))
     if name == "tgate":
         return TGate(_number(part, arguments))
-    return PEERS[name](_fraction(part, arguments))
+    return ToMe(_fraction(part, arguments[:1]), *(_number(part, [value]) for value in arguments[1:2]))
 
 
 def _propagation(spec: str, read: dict[str, Any]) -> PropagationConfig | None:

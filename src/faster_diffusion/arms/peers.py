@@ -62,12 +62,15 @@ class ToMe:
     """
 
     ratio: float  # share of the tokens that is merged away; at most 0.75
+    downsample: int = 1  # blocks at 1/downsample of the resolution and above are merged; 1, 2, 4 or 8
 
     name: ClassVar[str] = "tome"
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 0.75:
             raise ValueError(f"tome:R merges a share of the tokens, 0 < R <= 0.75; got {self.ratio:g}.")
+        if self.downsample not in (1, 2, 4, 8):
+            raise ValueError(f"tome:R:D merges down to 1/D of the resolution, D = 1, 2, 4 or 8; got {self.downsample}.")
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
@@ -76,20 +79,23 @@ class ToMe:
         _refuse_classes(pipe, _TOME_FAILS, "tomesd")
         if is_known(unet) and layout_of(unet).frames is not None:
             raise ValueError(f"tomesd fails on {type(unet).__name__}: it takes frames for the height of an image.")
-        blocks = [module for module in unet.modules() if type(module).__name__ == "BasicTransformerBlock"]
+        blocks = _transformer_blocks(unet)
         if not blocks:
             raise ValueError(f"tomesd does nothing here: {type(unet).__name__} has none of the blocks it changes.")
+        if not any(_transformer_blocks(level) for level in unet.down_blocks[: self.downsample.bit_length()]):
+            finer = f"tome:{self.ratio:g}:{2 * self.downsample}"
+            raise ValueError(f"{self} does nothing here: this network attends at lower resolutions only; try {finer}.")
         if any(hasattr(block, "fuser") for block in blocks):
             raise ValueError("tomesd leaves out the gated attention of GLIGEN, so that it would make another image.")
         with _left_as_it_was(unet):
-            _enable("tomesd", pipe, lambda: package.apply_patch(pipe, ratio=self.ratio, use_rand=False))
+            _enable("tomesd", pipe, lambda: package.apply_patch(pipe, self.ratio, self.downsample, use_rand=False))
             try:
                 yield
             finally:
                 package.remove_patch(pipe)
 
     def __str__(self) -> str:
-        return f"tome:{self.ratio:g}"
+        return f"tome:{self.ratio:g}" + (f":{self.downsample}" if self.downsample > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,12 @@ def _package(name: str) -> ModuleType:
         raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}.") from error
 
 
-def _unet_of(pipe: Any, package: str) -> nn.Module:
+def _transformer_blocks(network: nn.Module) -> list[nn.Module]:
+    """Those that tomesd changes."""
+    return [module for module in network.modules() if type(module).__name__ == "BasicTransformerBlock"]
+
+
+def _unet_of(pipe: Any, package: str) -> Any:
     unet = getattr(pipe, "unet", None)
     if not isinstance(unet, nn.Module):
         raise ValueError(f"{package} patches a UNet; {type(pipe).__name__} has none.")

@@ -22,7 +22,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "malloc": {key: os.environ.get(key) for key in MALLOC},
-        "load_average": os.getloadavg(),
+        "load_average": list(os.getloadavg()),
         "python": platform.python_version(),
         "cuda": torch.version.cuda,
         **{name: _version(name) for name in _PACKAGES},

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .analyze import analyze
+from .bench import bench
 from .demo import demo
 from .errors import show_our_warnings_only
 from .evaluate import evaluate
@@ -42,4 +43,5 @@ app.command()(generate)
 app.command()(video)
 app.command()(info)
 app.command()(evaluate)
+app.command()(bench)
 app.command()(analyze)
