@@ -47,7 +47,7 @@ pipe = demo.load("scenes-dit")
 image = pipe(pipe.get_label_ids(["red sphere"]), guidance_scale={guidance}).images[0]
 ```
 
-Fourteen blocks of width 144, 64 tokens of 2x2 latents, on the autoencoder of the scenes model. It predicts the noise
+Fourteen blocks of width 128, 64 tokens of 2x2 latents, on the autoencoder of the scenes model. It predicts the noise
 and no variance. The stock pipeline takes class 1000 for "none"; classes 32 to 999 were never trained.
 
 ## Training
