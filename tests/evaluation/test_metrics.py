@@ -24,7 +24,7 @@ def study(tmp_path):
     drawn = list(material.real.open())
     store.put("untouched", range(4), drawn, {"images": 4})
     store.put("shifted", range(4), drawn[1:] + drawn[:1], {"images": 4})
-    return judges._study(material, store, {need for metric in METRICS.values() for need in metric.needs})
+    return judges.study(material, store, list(METRICS))
 
 
 def test_prompts_obeyed_are_those_that_the_recogniser_says(study):

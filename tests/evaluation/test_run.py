@@ -14,8 +14,7 @@ import torch
 from PIL import Image
 
 import faster_diffusion as fd
-from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Settings, Value
-from faster_diffusion.evaluation import run as module
+from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Settings, Value, turns
 from tests.evaluation import tiny
 from tests.pipelines.rows.images import upscale
 
@@ -99,8 +98,8 @@ def test_an_image_does_not_depend_on_its_batch(run, tmp_path):
 
 
 def test_arms_are_drawn_in_turn_every_other_batch_backwards(tmp_path, monkeypatch):
-    order, draw = [], module.draw
-    monkeypatch.setattr(module, "draw", lambda arm, *rest: [order.append(arm.name), draw(arm, *rest)][1])
+    order, draw = [], turns.draw
+    monkeypatch.setattr(turns, "draw", lambda arm, *rest: [order.append(arm.name), draw(arm, *rest)][1])
     tiny.run(tmp_path, arms=["paper", "dpm++:2"], settings=SHORT, judges=FEW)
     arms = ["untouched", "paper", "dpm++:2"]
     assert order == arms + arms + arms[::-1]  # the first time, operations are counted
@@ -143,7 +142,7 @@ def test_a_run_killed_while_it_writes_an_image_goes_on_to_the_same_results(run, 
 
 
 def test_a_finished_run_draws_nothing_again(run, monkeypatch):
-    monkeypatch.setattr(module, "draw", None)
+    monkeypatch.setattr(turns, "draw", None)
     assert tiny.run(run.folder).to_dict()["arms"] == run.found.to_dict()["arms"]
 
 

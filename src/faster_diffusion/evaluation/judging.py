@@ -75,9 +75,7 @@ class Judges:
     ) -> dict[str, dict[str, Value]]:
         """By arm and column, all that can be measured."""
         wanted = {key: column for key, column in columns.items() if column.missing is None}
-        study = self._study(
-            material, store, {need for column in wanted.values() for need in METRICS[column.metric].needs}
-        )
+        study = self.study(material, store, [column.metric for column in wanted.values()])
         values: dict[str, dict[str, Value]] = {arm: {} for arm in arms}
         with tqdm(total=len(arms) * len(wanted), desc="judging", unit="figure", disable=not progress) as bar:
             for arm in arms:
@@ -86,7 +84,9 @@ class Judges:
                     bar.update()
         return values
 
-    def _study(self, material: Material, store: Store, needs: set[Need]) -> Study:
+    def study(self, material: Material, store: Store, metrics: Sequence[str]) -> Study:
+        """What some metrics need, loaded."""
+        needs = {need for key in metrics for need in METRICS[key].needs}
         extractor = load_extractor(str(self.features), material.device) if Need.FEATURES in needs else None
         scorer = load_scorer(str(self.clip), material.device) if Need.SCORER in needs else None
         return Study(material, store, extractor, scorer)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from ..arms import Arm
 from ..benchmark import machine
 from . import report
 from .contest import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
-from .cost import flops, measured, network_of
-from .drawing import Settings, check_takes_prompts, draw, sampling_as
+from .drawing import Settings, check_takes_prompts
 from .extra import check_extra
 from .fingerprint import fingerprint, versions
 from .judging import Judges
 from .prompts import Prompt
 from .results import ArmResult, Evaluation
 from .store import Store, write_json
-
-logger = logging.getLogger(__name__)
+from .turns import Turns
 
 
 def evaluate(
@@ -75,11 +68,11 @@ def evaluate(
         "versions": versions(),
     }
     store = Store(out, manifest, settings.batch_size)
-    with _quiet(pipes):
-        failed = _drawn(pipes, contest, prompts, settings, store, [UNTOUCHED.name, *judges.references], progress)
+    turns = Turns(pipes, contest, prompts, settings, store, [UNTOUCHED.name, *judges.references])
+    turns.draw(progress)
     material = judges.material(prompts, parts[0]["device"], store.image(UNTOUCHED.name, 0).size)
     columns = judges.columns(material)
-    able = [arm.name for arm in contest if arm.name not in failed]
+    able = [arm.name for arm in contest if arm.name not in turns.failed]
     values = judges.verdict(material, columns, able, store, progress)
     found = Evaluation(
         model=manifest["model"],
@@ -93,7 +86,7 @@ def evaluate(
         prompts=tuple(prompts),
         columns=columns,
         arms=tuple(
-            ArmResult(arm.name, arm.spec, kind_of(arm), failed.get(arm.name), values.get(arm.name, {}))
+            ArmResult(arm.name, arm.spec, kind_of(arm), turns.failed.get(arm.name), values.get(arm.name, {}))
             for arm in contest
         ),
     )
@@ -101,61 +94,3 @@ def evaluate(
     if reports:
         report.write(found, store)
     return found
-
-
-def _drawn(
-    pipes: Sequence[Any],
-    arms: Sequence[Arm],
-    prompts: Sequence[Prompt],
-    settings: Settings,
-    store: Store,
-    indispensable: Sequence[str],
-    progress: bool,
-) -> dict[str, str]:
-    """Draws what is missing, batch by batch with all arms in turn; gives the arms that cannot, and why.
-
-    What the machine does meanwhile so falls on all arms alike. The one image whose operations are counted warms up.
-    """
-    networks = [network_of(pipe) for pipe in pipes]
-    failed: dict[str, str] = {}
-
-    @contextmanager
-    def attempt(arm: Arm) -> Iterator[None]:
-        try:
-            with sampling_as(arm, pipes):
-                yield
-        except Exception as error:
-            if arm.name in indispensable:
-                raise
-            failed[arm.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            logger.warning("Arm %s is left out. %s", arm.name, failed[arm.name])
-
-    with tqdm(total=len(arms) * store.count, desc="drawing", unit="image", disable=not progress) as bar:
-        for arm in arms:
-            if store.record(arm.name, "flops") is None:
-                with attempt(arm):
-                    count = flops(networks, partial(draw, arm, pipes, prompts[:1], settings))
-                    store.put_record(arm.name, "flops", {"flops": count})
-        for number, batch in enumerate(store.batches):
-            for arm in arms[:: -1 if number % 2 else 1]:
-                bar.update(len(batch))
-                if arm.name in failed or store.done(arm.name, batch):
-                    continue
-                part = [prompts[index] for index in batch]
-                with attempt(arm):
-                    images, cost = measured(networks, partial(draw, arm, pipes, part, settings))
-                    store.put(arm.name, batch, images, cost.to_dict())
-    return failed
-
-
-@contextmanager
-def _quiet(pipes: Sequence[Any]) -> Iterator[None]:
-    """Within it, the pipelines show no progress bars of their own."""
-    before = [(pipe, dict(getattr(pipe, "_progress_bar_config", {}))) for pipe in pipes]
-    for pipe in pipes:
-        pipe.set_progress_bar_config(disable=True)
-    try:
-        yield
-    finally:
-        for pipe, config in before:
-            pipe.set_progress_bar_config(**config)
