@@ -35,6 +35,7 @@ def test_a_config_goes_to_a_dictionary_of_plain_values():
         "reuse": "encoder",
         "forecast": {"order": 0, "damping": 1.0},
         "gate": None,
+        "guidance_until": None,
     }
 
 

@@ -86,6 +86,7 @@ def test_the_summary_counts_what_happened(pipe):
         "reuse": "encoder",
         "forecast": {"order": 0, "damping": 1.0},
         "gate": None,
+        "guidance_until": None,
     }
 
 

@@ -52,6 +52,13 @@ class NetworkCall:
         given = {name: self.values.get(name) is not None for name in self._layout.encoder_inputs}
         return {**fixed, **given, self._layout.sample: (*sample.shape, sample.dtype, sample.device)}
 
+    def half(self, which: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and named arguments for the first (0) or second (1) half of the batch."""
+        split = {name: value for name, value in self.values.items() if name not in self._layout.shared}
+        narrow = map_tensors(lambda x: x.chunk(2)[which] if x.ndim and x.shape[0] in self._rows else x, split)
+        values = {**self.values, **narrow}
+        return tuple(values.pop(name) for name in self._positional), values
+
     def arguments(
         self, steps: int, timesteps: torch.Tensor | None, residuals: dict[str, Any], *, encode: bool, wide: bool
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -49,6 +49,8 @@ class PropagationConfig:
         gate: makes steps key while sampling, besides ``key_steps``, so that predictions drift no further than this
             relative error: a number or a [`Gate`]; ``None`` leaves the key steps as they are. With
             ``key_steps=[0]`` it decides alone.
+        guidance_until: the share of the steps after which the unprompted half of a guided batch is not computed any
+            more, but taken to differ from the prompted half as at the key steps before; ``None`` computes it always.
     """
 
     key_steps: KeySteps | str | int | Iterable[int] | Rule = "paper"
@@ -57,6 +59,7 @@ class PropagationConfig:
     reuse: Reuse | str = "encoder"
     forecast: Forecast | int | None = None
     gate: Gate | float | None = None
+    guidance_until: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
@@ -64,6 +67,8 @@ class PropagationConfig:
         object.__setattr__(self, "reuse", Reuse.parse(self.reuse))
         object.__setattr__(self, "forecast", Forecast.parse(self.forecast))
         object.__setattr__(self, "gate", Gate.parse(self.gate))
+        if self.guidance_until is not None and not 0 <= self.guidance_until <= 1:
+            raise ValueError(f"guidance_until is a share of the steps, 0 to 1, or None; got {self.guidance_until!r}.")
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
             raise ValueError(f"parallel is True, False, or how many steps are decoded at once; got {self.parallel!r}.")
 
@@ -83,6 +88,7 @@ class PropagationConfig:
             "reuse": str(self.reuse),
             "forecast": asdict(Forecast.parse(self.forecast)),
             "gate": asdict(self.gate) if isinstance(self.gate, Gate) else None,
+            "guidance_until": self.guidance_until,
         }
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from .conditions import Conditions
 from .config import PropagationConfig
 from .forecast import Forecast, History
 from .gate import Gate, Pace
+from .guidance import Guidance, is_guided
 from .partial import Features, run_partially
 from .plan import Lanes, Plan
 from .reuse import Reuse
@@ -32,8 +33,10 @@ class Calls:
     """The network calls on latents of one shape."""
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]]  # of the first, without data
-    computed: int = 0  # calls in which encoder and decoder ran
-    reused: int = 0  # calls answered by the decoder alone, on kept features
+    computed: int = 0  # calls in which the whole network ran
+    reused: int = 0  # calls in which only what is not reused ran
+    computed_half: int = 0  # those of the computed without the unprompted half of the batch
+    reused_half: int = 0  # those of the reused
 
 
 @dataclass
@@ -68,12 +71,21 @@ class Memory:
     residuals: dict[str, Any]
     history: History | None  # what the last key steps computed; None when it is not needed any more
     pace: Pace | None  # where a gate decides about key steps
+    half: bool = False  # of the prompted half of the batch alone
     predictions: dict[int, torch.Tensor] = field(default_factory=dict)
     rebuild: Callable[[torch.Tensor], Any] | None = None  # from a prediction to what the network returns
 
     def answer(self, order: int) -> Any:
         assert self.rebuild is not None
         return self.rebuild(self.predictions.pop(order))
+
+    def halved(self, guidance: Guidance, conditions: Conditions) -> Memory:
+        """The same for the prompted half of the batch."""
+        history = None if self.history is None else self.history.mapped(guidance.part)
+        residuals, predictions = guidance.part(self.residuals), guidance.part(self.predictions)
+        return replace(
+            self, half=True, conditions=conditions, history=history, residuals=residuals, predictions=predictions
+        )
 
     def nbytes(self) -> int:
         history = [] if self.history is None else list(self.history.values)
@@ -111,6 +123,8 @@ class Run:
         self._split = Reuse.parse(config.reuse).split(root)
         self._forecast = Forecast.parse(config.forecast)
         self._gate = Gate.parse(config.gate)
+        self._guided_until = config.guidance_until
+        self._guidance: dict[int, Guidance] = {}  # of each lane
         self._limit = 1 if self._split.before else config.group_limit  # a latent is not known ahead
         self._lanes: Lanes[Memory] = Lanes()
         self._warned = set() if warned is None else warned
@@ -126,16 +140,47 @@ class Run:
             return network(*args, **kwargs)
 
         lane = self._lanes.turn(self.plan.trajectory, order)
+        guidance = self._guidance.setdefault(lane, Guidance(self._forecast, self.layout.prompted))
+        if not self._leaves_out_guidance(order, call, guidance):
+            output, computed = self._answer(lane, order, call, partial(network, *args, **kwargs))
+            if computed and self._guided_until is not None:
+                guidance.learn(order, output[0])
+            calls.computed += computed
+            calls.reused += not computed
+            return output
+
+        args, kwargs = call.half(guidance.prompted)
+        half = NetworkCall(self.network, self.layout, args, kwargs)
+        memory = self._lanes.slots[lane]
+        if memory is not None and not memory.half and self._serves(memory, order, call):
+            self._lanes.slots[lane] = memory.halved(guidance, Conditions(half.conditions, self.network))
+        output, computed = self._answer(lane, order, half, partial(network, *args, **kwargs))
+        calls.computed_half += computed
+        calls.reused_half += not computed
+        calls.computed += computed
+        calls.reused += not computed
+        return rebuild_like(output)(guidance.complete(order, output[0]))
+
+    def _answer(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> tuple[Any, bool]:
+        """The output for a call, and whether the whole network ran for it."""
         memory = self._lanes.slots[lane]
         if memory is None or not self._serves(memory, order, call):
-            calls.computed += 1
             history, pace = self._past(memory, order, call)
             self._lanes.slots[lane] = memory = None  # freed before more is allocated
-            return self._key_step(lane, order, call, history, pace, lambda: network(*args, **kwargs))
+            return self._key_step(lane, order, call, history, pace, in_full), True
         if order not in memory.predictions:
             self._decode(memory, order, call)
-        calls.reused += 1
-        return memory.answer(order)
+        return memory.answer(order), False
+
+    def _leaves_out_guidance(self, order: int, call: NetworkCall, guidance: Guidance) -> bool:
+        """Whether the prompted half of the batch is enough."""
+        until = self._guided_until
+        if until is None or not guidance.known or order < until * len(self.plan.trajectory):
+            return False
+        if is_guided(call) and not mixes_batch(self.network):
+            return True
+        self.warn("guidance_until is left out: the batch is not two halves of the same latents, or attention mixes it.")
+        return False
 
     def reuses(self, order: int) -> bool:
         """Whether a step is to be answered on kept features, as far as can be known before its network calls."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -65,6 +65,13 @@ class History:
         """The value of a key step later than all before."""
         self._orders.append(order)
         self.values.append(value)
+
+    def mapped(self, function: Callable[[Any], Any]) -> History:
+        """Another history, with ``function`` applied to every value."""
+        other = History(self._forecast)
+        for order, value in zip(self._orders, self.values, strict=True):
+            other.add(order, function(value))
+        return other
 
     def at(self, orders: Sequence[int], part: str | None = None) -> Any:
         """The forecast for some steps, one after another along the first dimension; of all, or of a ``part`` by name.

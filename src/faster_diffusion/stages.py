@@ -30,6 +30,7 @@ class Layout:
     encoder_inputs: tuple[str, ...] = ()  # arguments that encoder stages take in (T2I-Adapter): not read later
     shared: tuple[str, ...] = ()  # arguments without a row for each sample
     frames: int | None = None  # dimension of the sample that counts the frames of a video
+    prompted: int = 1  # which half of a guided batch has the prompt
     levels: str = "down_blocks"  # the part of the encoder whose entries hand skip features to the decoder, if any does
 
 
@@ -85,6 +86,7 @@ LAYOUTS = {
         decoder=("transformer_blocks",),
         split=_DIT,
         sample="hidden_states",
+        prompted=0,
         levels="",
     ),
     "PixArtTransformer2DModel": Layout(

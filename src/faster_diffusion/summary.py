@@ -25,6 +25,7 @@ class Summary:
     decoder_batches: int  # times the last stages ran, each for one or more calls
     flops: int  # of the network in this run (2 x multiply-adds)
     flops_untouched: int  # the same without acceleration
+    halves: int  # network calls without the unprompted half of the batch
     control_computed: int  # calls of a control network
     control_reused: int  # calls of a control network answered by what it gave at a key step
     cache_bytes: int  # peak memory of kept features and waiting predictions
@@ -46,12 +47,14 @@ class Summary:
         reuse = str(self.config.reuse)
         part = {"encoder": "Encoder", "output": "Network"}.get(reuse, f"All stages ({reuse} is reused)")
         forecast = "" if self.config.forecast == Forecast(0) else f" {self.config.forecast}."
+        halves = (f"Without the unprompted half of the batch: {self.halves} of {calls} calls.",) if self.halves else ()
         return "\n".join(
             (
                 f"{part} ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
                 f"{', '.join(map(str, self.key_steps))} of {self.steps}).{forecast}",
                 f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
                 *control,
+                *halves,
                 f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
                 f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
                 f"Prior noise: {noise or 'none'}.",
@@ -64,8 +67,10 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
     untouched = saved = 0
     for calls in counts.calls.values():
         flops = stage_flops(network, *calls.arguments)
-        untouched += (calls.computed + calls.reused) * sum(flops.values())
-        saved += calls.reused * reused_flops(network, flops, Reuse.parse(config.reuse))
+        whole, reused = sum(flops.values()), reused_flops(network, flops, Reuse.parse(config.reuse))
+        untouched += (calls.computed + calls.reused) * whole
+        saved += calls.reused * reused
+        saved += (calls.computed_half * whole + calls.reused_half * (whole - reused)) // 2
     return Summary(
         steps=counts.steps,
         key_steps=tuple(sorted(set(counts.key_orders))),
@@ -74,6 +79,7 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
         decoder_batches=counts.batches,
         flops=untouched - saved,
         flops_untouched=untouched,
+        halves=sum(calls.computed_half + calls.reused_half for calls in counts.calls.values()),
         control_computed=counts.control_computed,
         control_reused=counts.control_reused,
         cache_bytes=counts.cache_bytes,

@@ -18,17 +18,55 @@ from torch import nn
 
 from faster_diffusion.stages import stage_names
 
-from .rows.common import Row
+from .rows.common import STEPS, Row
 
 
-def sample(row: Row, pipe: Any, keys: list[int], reuse: str = "encoder", degree: int = 0) -> torch.Tensor:
+def sample(
+    row: Row, pipe: Any, keys: list[int], reuse: str = "encoder", degree: int = 0, until: float = 1.0
+) -> torch.Tensor:
     """What the pipeline of a row has to give with these key steps, without prior noise."""
     network = row.network(pipe)
     replaced = (
         [network] if reuse == "output" else [network.get_submodule(stage) for stage in kept_stages(network, reuse)]
     )
-    with propagated(network, replaced, pipe.components.get("controlnet"), row.network_calls(keys), degree):
+    calls = row.network_calls(keys)
+    first = "Transformer" in type(network).__name__  # the prompted half of a batch
+    with (
+        propagated(network, replaced, pipe.components.get("controlnet"), calls, degree),
+        guided(network, calls, until * STEPS, degree, first),
+    ):
         return row.sample(pipe)
+
+
+@contextmanager
+def guided(
+    network: nn.Module, planned: list[tuple[int, bool]], until: float, degree: int, prompted_first: bool
+) -> Iterator[None]:
+    """Within it, from order ``until`` on, the unprompted half of an output is the other and what they differed by."""
+    calls = 0
+    points: list[tuple[int, torch.Tensor]] = []
+
+    def replace(module: nn.Module, args: Any, output: Any) -> Any:
+        nonlocal calls
+        order, key = planned[calls]
+        calls += 1
+        halves = list(output[0].chunk(2))
+        if prompted_first:
+            halves.reverse()
+        unprompted, prompted = halves
+        if order < until:
+            if key:
+                points.append((order, (unprompted - prompted).clone()))
+                del points[: -1 - degree]
+            return output
+        orders, values = [at for at, _ in points], [value for _, value in points]
+        unprompted = prompted + interpolated(orders, values, order, {})
+        both = torch.cat([prompted, unprompted] if prompted_first else [unprompted, prompted])
+        return (both,) if isinstance(output, tuple) else type(output)(both)
+
+    hook = network.register_forward_hook(replace)
+    yield
+    hook.remove()
 
 
 def kept_stages(network: nn.Module, reuse: str) -> list[str]:

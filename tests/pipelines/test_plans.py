@@ -52,3 +52,17 @@ def test_the_untouched_pipeline_comes_back(row, pipe):
         with fd.enable(pipe, key_steps=KEYS, reuse=reuse, forecast=degree):
             assert (row.sample(pipe) - untouched).abs().max() > 1e-4
     assert torch.equal(row.sample(pipe), untouched)
+
+
+GUIDED = ("stable-diffusion", "xl", "controlnet", "t2i-adapter", "text-to-video", "animate-diff", "kandinsky-3", "dit")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name in GUIDED], ids=lambda row: row.name, indirect=True)
+@pytest.mark.parametrize("reuse", ["encoder", "output"])
+def test_without_the_unprompted_half_late_in_sampling_it_is_the_oracle_s_result(row, pipe, reuse):
+    expected = oracle.sample(row, pipe, KEYS, reuse, 1, until=0.5)
+    for parallel in (True, False):
+        plan = {"key_steps": KEYS, "reuse": reuse, "forecast": 1, "prior_noise": None}
+        with fd.enable(pipe, **plan, guidance_until=0.5, parallel=parallel) as handle:
+            torch.testing.assert_close(row.sample(pipe), expected, **CLOSE)
+        assert handle.summary().halves == row.steps - row.last // 2
