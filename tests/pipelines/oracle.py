@@ -9,7 +9,7 @@ output itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -33,7 +33,7 @@ def sample(
     first = "Transformer" in type(network).__name__  # the prompted half of a batch
     with (
         propagated(network, replaced, pipe.components.get("controlnet"), calls, degree),
-        guided(network, calls, until * STEPS, degree, first),
+        guided(network, calls, until * STEPS, degree, first) if until < 1 else nullcontext(),
     ):
         return row.sample(pipe)
 
