@@ -71,7 +71,7 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
     classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
     config = replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes))
     disable(target)
-    handle = Handle(target, config, profile, profile and Swap.of(target, profile))
+    handle = Handle(target, config, profile, Swap.of(target, profile) if profile else None)
     setattr(target, _ENTRY, handle)
     return handle
 

@@ -63,8 +63,8 @@ class Fingerprint:
             return f"for a {self.network} of another architecture"
         if self.parameters != other.parameters:
             return f"for {self.parameters:,} parameters, and this network has {other.parameters:,} (adapters count)"
-        pairs = [pair for pair in zip(self.weights, other.weights, strict=False) if None not in pair]
-        if not all(isclose(*pair, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE) for pair in pairs):
+        pairs = [(a, b) for a, b in zip(self.weights, other.weights, strict=False) if a is not None and b is not None]
+        if not all(isclose(a, b, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE) for a, b in pairs):
             return "for other weights of the same architecture"
         return None
 

@@ -21,6 +21,7 @@ CANONICAL = (
     "dpm",  # the key steps that the paper has for DPM-Solver
     "dpm:20 + dpm",
     "ddim:100 + uniform:7 + output + forecast:2",
+    "ddim:100 + 0, + output + forecast:1 + gate:0.05:8 + guidance:0.7",
     "paper + decoder:2 + forecast:1:0.8 + parallel:4",
     "uniform:3 + deep:1 + noise",
 )

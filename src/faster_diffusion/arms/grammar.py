@@ -8,12 +8,14 @@ from typing import Any
 
 from ..config import PriorNoise, PropagationConfig
 from ..forecast import Forecast
+from ..gate import Gate
 from ..reuse import Reuse
 from ..schedule import PRESETS, KeySteps
 from ..solvers import SOLVERS
 from .peers import PEERS, DeepCache, Peer, TGate, ToMe
 
 UNTOUCHED = "untouched"
+_PLANS = ("reuse", "forecast", "gate", "guidance")  # in the order of PropagationConfig's fields
 _JOIN = re.compile(r"(?<!\+)\+(?!\+)")  # not the pluses of dpm++
 
 
@@ -49,6 +51,11 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
         forecast = Forecast.parse(propagation.forecast)
         if forecast.order:
             parts.append(f"forecast:{forecast.order}" + (f":{forecast.damping:g}" if forecast.damping != 1 else ""))
+        gate = Gate.parse(propagation.gate)
+        if gate is not None:
+            parts.append(f"gate:{gate.tolerance:g}" + (f":{gate.longest}" if gate.longest != Gate.longest else ""))
+        if propagation.guidance_until is not None:
+            parts.append(f"guidance:{propagation.guidance_until:g}")
         if propagation.parallel is not True:
             parts.append("sequential" if propagation.group_limit == 1 else f"parallel:{propagation.parallel}")
         noise = propagation.prior_noise
@@ -73,6 +80,11 @@ def _part(part: str) -> tuple[str, Any]:
         return "reuse", Reuse.parse(part.lower())
     if name == "forecast":
         return "forecast", _forecast(part, arguments)
+    if name == "gate":
+        longest = (_number(part, arguments[1:]),) if len(arguments) > 1 else ()
+        return "gate", Gate(_fraction(part, arguments[:1]), *longest)
+    if name == "guidance":
+        return "guidance", _fraction(part, arguments)
     if name == "noise":
         return "noise", PriorNoise(_fraction(part, arguments)) if arguments else PriorNoise()
     if name in PEERS:
@@ -98,7 +110,7 @@ def _peer(part: str, name: str, arguments: list[str]) -> Peer:
 
 def _propagation(spec: str, read: dict[str, Any]) -> PropagationConfig | None:
     if "key steps" not in read:
-        alone = next((kind for kind in ("way of decoding", "noise", "reuse", "forecast") if kind in read), None)
+        alone = next((kind for kind in ("way of decoding", "noise", *_PLANS) if kind in read), None)
         if alone is not None:
             raise ValueError(f"Arm {spec!r} has no key steps, without which its {alone} means nothing: add paper, say.")
         return None
@@ -107,7 +119,7 @@ def _propagation(spec: str, read: dict[str, Any]) -> PropagationConfig | None:
         read.get("way of decoding", True),
         read.get("noise"),
         read.get("reuse", Reuse()),
-        read.get("forecast"),
+        *(read.get(kind) for kind in _PLANS[1:]),
     )
 
 
@@ -135,6 +147,6 @@ def _fraction(part: str, arguments: list[str]) -> float:
 
 HELP = (
     "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
-    "all, 0,1,2,5) with output, decoder:N or deep:N, forecast:1 or forecast:2:0.8, sequential, parallel:N, noise or "
-    "noise:0.003; deepcache:5, tome:0.5, tgate:10."
+    "all, 0,1,2,5) with output, decoder:N or deep:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
+    "sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
 )
