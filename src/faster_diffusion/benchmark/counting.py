@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,8 @@ class Flops:
     call: int  # in all, what controls the network and the VAE included
 
 
-def count_flops(network: nn.Module, sample: Callable[[], Any]) -> Flops:
-    """Runs ``sample`` and counts."""
+def count_flops(networks: nn.Module | Sequence[nn.Module], sample: Callable[[], Any]) -> Flops:
+    """Runs ``sample`` and counts; of several networks, those of all together."""
     within = 0
     with FlopCounterMode(display=False, custom_mapping=_MORE) as counter:
 
@@ -33,7 +34,9 @@ def count_flops(network: nn.Module, sample: Callable[[], Any]) -> Flops:
             within += counter.get_total_flops() - before
             return output
 
-        with watched(network, watch):
+        with ExitStack() as stack:
+            for network in [networks] if isinstance(networks, nn.Module) else networks:
+                stack.enter_context(watched(network, watch))
             sample()
     return Flops(within, counter.get_total_flops())
 

@@ -1,4 +1,4 @@
-"""What drawing images costs: seconds of the call and of the networks in it, peak memory, floating-point operations."""
+"""What drawing images costs: seconds of the call and of the networks in it, and peak memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from ..active import watched
 from ..benchmark import UNetTimer
 
 
@@ -35,7 +33,7 @@ def network_of(pipe: Any) -> nn.Module:
     Raises:
         ValueError: it has none that is known.
     """
-    for name in ("unet", "transformer", "prior"):
+    for name in ("unet", "transformer"):
         network = getattr(pipe, name, None)
         if isinstance(network, nn.Module):
             return network
@@ -57,33 +55,3 @@ def measured(networks: Sequence[nn.Module], draw: Callable[[], list[Any]]) -> tu
         seconds = time.perf_counter() - start
     memory = torch.cuda.max_memory_allocated() if cuda else None
     return images, Cost(len(images), seconds, sum(timer.seconds for timer in timers), memory)
-
-
-def flops(networks: Sequence[nn.Module], draw: Callable[[], Any]) -> int:
-    """Floating-point operations of all calls of the networks in ``draw``, whatever has been done to them.
-
-    A multiplication and an addition are two, as in `handle.summary()`; they are counted where they are run, so
-    that patched and pruned networks count for what they are.
-    """
-    total = 0
-
-    def counted(call: Callable[[], Any]) -> Any:
-        nonlocal total
-        with FlopCounterMode(display=False, custom_mapping=_MORE) as counter:
-            output = call()
-        total += counter.get_total_flops()
-        return output
-
-    with ExitStack() as stack:
-        for network in networks:
-            stack.enter_context(watched(network, counted))
-        draw()
-    return total
-
-
-def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
-    count: int = sdpa_flop_count(query, key, value)
-    return count
-
-
-_MORE = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}  # which torch itself leaves out

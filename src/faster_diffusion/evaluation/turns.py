@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from ..arms import Arm
-from .cost import flops, measured, network_of
+from ..benchmark.counting import count_flops
+from .cost import measured, network_of
 from .drawing import Settings, draw, sampling_as
 from .prompts import Prompt
 from .store import Store
@@ -48,9 +49,9 @@ class Turns:
         with _quiet(self.pipes), tqdm(total=total, desc="drawing", unit="image", disable=not progress) as bar:
             for arm in self.arms:
                 if self.store.record(arm.name, "flops") is None:
-                    count = self._try(arm, self.prompts[:1], partial(flops, networks))
+                    count = self._try(arm, self.prompts[:1], partial(count_flops, networks))
                     if count is not None:
-                        self.store.put_record(arm.name, "flops", {"flops": count})
+                        self.store.put_record(arm.name, "flops", {"flops": count.network})
             for number, batch in enumerate(self.store.batches):
                 for arm in self.arms[:: -1 if number % 2 else 1]:
                     if arm.name not in self.failed and not self.store.done(arm.name, batch):
