@@ -100,7 +100,8 @@ def _run(console: Console, wanted: Sequence[Case], results: Results, rounds: int
         before = " (measured before)" if report is not None else ""
         console.print(f"{number} of {len(wanted)}: {one.name}{before}", style="bold", highlight=False, soft_wrap=True)
         if report is None:
-            report = measure(one, rounds, memory)
+            with console.status("measuring"):
+                report = measure(one, rounds, memory)
             results.add(report)
         reports.append(report)
         console.print(_table(report))
