@@ -1,16 +1,20 @@
 """Reports say what was measured, in words too, and the page is whole by itself."""
 
 import re
+from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import BytesIO
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from faster_diffusion.evaluation import Value, report
 from faster_diffusion.evaluation.contest import FEWER_STEPS, PEER, PROPAGATION
 from faster_diffusion.evaluation.report import plots
+from faster_diffusion.evaluation.report.pictures import chosen, data_uri
 from faster_diffusion.evaluation.report.sentences import sentences
 from faster_diffusion.evaluation.report.tables import tables
 from faster_diffusion.evaluation.results import ArmResult
@@ -146,3 +150,22 @@ def test_the_page_s_plots_are_in_the_colour_of_its_text(run):
     assert 'aria-label="words"' in element
     assert all(name in element for name in ("paper", "dpm++:4"))
     assert "finer" not in re.sub(r"to finer", "", element)  # which is there to compare with
+
+
+@pytest.mark.parametrize(("size", "kind", "kept"), [((64, 64), "PNG", (64, 64)), ((1024, 768), "WEBP", (512, 384))])
+def test_small_images_travel_whole_and_large_ones_at_a_size_for_looking(size, kind, kept):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    head, data = data_uri(noise).split(",")
+    image = Image.open(BytesIO(b64decode(data)))
+    assert head == f"data:image/{kind.lower()};base64"
+    assert (image.format, image.size) == (kind, kept)
+    if kind == "PNG":
+        assert np.array_equal(image, noise)
+
+
+def test_the_prompts_shown_are_the_first_and_those_where_arms_differ_most(run):
+    count = 12
+    prompts = tuple(replace(run.found.prompts[0], seed=number) for number in range(count))
+    psnr = tuple(40.0 if number not in (7, 9, 10, 11) else 20.0 for number in range(count))
+    arms = (ArmResult("paper", "paper", PROPAGATION, None, {"psnr": Value(30.0, None, psnr)}),)
+    assert chosen(replace(run.found, prompts=prompts, arms=arms)) == [0, 1, 2, 3, 7, 9, 10, 11]
