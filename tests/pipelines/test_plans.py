@@ -37,11 +37,14 @@ def plan(request, row, pipe):
 
 def test_it_is_the_oracle_s_result_in_parallel_or_not(row, pipe, plan):
     expected = oracle.sample(row, pipe, KEYS, plan["reuse"], plan["forecast"])
-    for parallel in (True, False, 2):
+    for parallel in (True, False):
         with fd.enable(pipe, **plan, parallel=parallel):
             made = row.sample(pipe)
             torch.testing.assert_close(made, expected, **CLOSE)
-            assert torch.equal(row.sample(pipe), made)
+    with fd.enable(pipe, **plan, parallel=2):
+        made = row.sample(pipe)
+        torch.testing.assert_close(made, expected, **CLOSE)
+        assert torch.equal(row.sample(pipe), made)
 
 
 def test_the_untouched_pipeline_comes_back(row, pipe):
