@@ -10,7 +10,7 @@ from faster_diffusion.benchmark import measure as measuring
 from faster_diffusion.benchmark.cases import Case, case
 from faster_diffusion.benchmark.counting import count_flops
 from faster_diffusion.benchmark.measure import measure
-from faster_diffusion.benchmark.prepared import prepare
+from faster_diffusion.benchmark.prepared import Prepared, prepare
 from faster_diffusion.flops import stage_flops
 from faster_diffusion.inputs import network_inputs
 from tests import toys
@@ -89,6 +89,21 @@ def test_an_arm_that_fails_in_its_call_has_a_row_with_the_error(narrow_architect
     rows = measure(one, 1, memory=False)["arms"]
     assert rows["tgate:2"]["reason"].startswith("ValueError: T-GATE needs guidance")
     assert "unet" in rows["uniform:2"]
+
+
+def test_an_arm_that_fails_while_it_is_timed_does_not_take_the_others_with_it(narrow_architectures, monkeypatch):
+    sample, calls = Prepared.sample, []
+
+    def fails_at_the_fourth(self, steps):
+        calls.append(steps)
+        if len(calls) == 4:  # after two that were counted and the first that was timed
+            raise RuntimeError("Monday")
+        sample(self, steps)
+
+    monkeypatch.setattr(Prepared, "sample", fails_at_the_fourth)
+    rows = measure(case("sd15", **SMALL, arms=arms("steps:2")), 2, memory=False)["arms"]
+    assert rows["steps:2"] == {"reason": "RuntimeError: Monday"}
+    assert len(rows["untouched"]["call"]) == 2
 
 
 def test_where_nothing_is_left_of_memory_the_row_says_so(narrow_architectures, monkeypatch):

@@ -80,14 +80,14 @@ def _measure(case: Case, prepared: Prepared, outcomes: dict[str, Outcome], round
     usable = {name: outcome for name, outcome in outcomes.items() if outcome.reason is None}
     timings = interleave(
         prepared.network,
-        {name: partial(prepared.sample, outcome.arm.steps(case.steps)) for name, outcome in usable.items()},
+        {name: partial(_attempt, _sample, outcome, prepared, case) for name, outcome in usable.items()},
         rounds,
         warm_up=0,
         within=lambda name: usable[name].arm.applied(prepared.pipe),
     )
     for name, outcome in usable.items():
         outcome.timings = timings[name]
-        if memory:
+        if memory and outcome.reason is None:
             outcome.memory = _peak_memory(case, outcome.arm, prepared)
 
 
@@ -107,13 +107,17 @@ def _try(outcome: Outcome, prepared: Prepared, case: Case) -> None:
     outcome.reason = arm.applicable(prepared.pipe)
     if outcome.reason is None:
         with arm.applied(prepared.pipe):
-            outcome.flops = count_flops(prepared.network, partial(prepared.sample, arm.steps(case.steps)))
+            outcome.flops = count_flops(prepared.network, partial(_sample, outcome, prepared, case))
 
 
 def _warm_up(outcome: Outcome, prepared: Prepared, case: Case) -> None:
     for _ in range(COMPILED_WARM_UP):
         with outcome.arm.applied(prepared.pipe):
-            prepared.sample(outcome.arm.steps(case.steps))
+            _sample(outcome, prepared, case)
+
+
+def _sample(outcome: Outcome, prepared: Prepared, case: Case) -> None:
+    prepared.sample(outcome.arm.steps(case.steps))
 
 
 def _peak_memory(case: Case, arm: Arm, prepared: Prepared) -> int | None:
