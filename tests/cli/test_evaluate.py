@@ -4,14 +4,19 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from faster_diffusion.arms import read_arms
+from faster_diffusion.cli import evaluate as command
+from faster_diffusion.cli import models
 from faster_diffusion.demo.recognise import obeys
 from faster_diffusion.evaluation import Evaluation, extra
 from faster_diffusion.evaluation.contest import line_up
+from tests import toys
+from tests.pipelines.rows.images import upscale
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTED = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -103,6 +108,35 @@ def test_prompts_of_ones_own_and_a_model_of_ones_own(run, tiny_model, tmp_path):
     prompts = json.loads((tmp_path / "x" / "results.json").read_text())["prompts"]
     assert prompts == [{"prompt": text, "seed": 5 + n} for n, text in enumerate("abab")]
     fails(run(*shared, "--arm", "dpm++:2"), "x holds another evaluation: prompts are 3, there 4")
+
+
+def test_a_model_that_goes_on_from_the_images_of_another(run, tiny_model, tmp_path):
+    second = upscale()
+    second.register_modules(tokenizer=toys.tokenizer())
+    second.save_pretrained(tmp_path / "second")
+    (tmp_path / "prompts.txt").write_text("a\n")
+    stages = ("--steps", 4, "--then", f"{tmp_path / 'second'}:6", "--prompts", "prompts.txt")
+    result = run("evaluate", tiny_model, *stages, "--arm", "0,2", "--metric", "flops", "--out", "x")
+    assert result.exit_code == 0, result.stderr
+    assert Image.open(tmp_path / "x" / "arms" / "00-untouched" / "00000.png").size == (64, 64)
+    assert json.loads((tmp_path / "x" / "results.json").read_text())["settings"]["steps"] == [4, 6]
+
+
+def test_stages_of_if_share_their_text_encoder(monkeypatch):
+    class T5EncoderModel:
+        pass
+
+    def load(name, dtype, device, **parts):
+        loaded[name] = parts
+        return SimpleNamespace(text_encoder=T5EncoderModel(), tokenizer=name)
+
+    loaded: dict = {}
+    kinds = {"IF-II": "T5EncoderModel", "upscaler": "CLIPTextModel", "bare": None}
+    monkeypatch.setattr(models, "load", load)
+    monkeypatch.setattr(models, "read_config", lambda name, _: {"text_encoder": ["transformers", kinds[name]]})
+    first, *_ = command._load(["IF-I", *kinds], None, "cpu")
+    assert loaded["IF-II"] == {"text_encoder": first.text_encoder, "tokenizer": "IF-I"}
+    assert loaded["upscaler"] == loaded["bare"] == {}
 
 
 @pytest.mark.parametrize(

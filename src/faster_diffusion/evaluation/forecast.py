@@ -121,9 +121,11 @@ def _calls(arm: Arm, steps: int, model: Model) -> int:
 
 
 def _size(settings: Settings, models: Sequence[Model]) -> tuple[int, int] | None:
-    """Of the images, which the last pipeline makes."""
-    if len(models) > 1 or (settings.width is None and settings.height is None):
-        return models[-1].size
+    """Of the images, if a single pipeline makes them: one that goes on from others follows their size."""
+    if len(models) > 1:
+        return None
+    if settings.width is None and settings.height is None:
+        return models[0].size
     own = models[0].size or _LARGE
     return settings.width or own[0], settings.height or own[1]
 
