@@ -13,7 +13,9 @@ from PIL import Image
 
 import faster_diffusion as fd
 from faster_diffusion import demo
-from faster_diffusion.analysis import analyze
+from faster_diffusion.analysis import analyze, suggest
+from faster_diffusion.analysis.capture import observed
+from faster_diffusion.analysis.drift import DriftMeter
 from faster_diffusion.evaluation.metrics.pixels import psnr
 from faster_diffusion.schedule import SD_50
 from faster_diffusion.stages import stage_names
@@ -146,17 +148,20 @@ def test_what_cannot_be_accelerated_is_refused_before_anything_runs():
 def test_on_a_trained_model_the_suggested_key_steps_keep_more_of_the_image_than_as_many_of_the_paper_s():
     pipe = demo.load()
     pipe.set_progress_bar_config(disable=True)
-    (suggestion,) = analyze(pipe, demo.prompts(1), guidance_scale=demo.GUIDANCE_SCALE, keys=(9,)).suggestions
-    prompts = demo.prompts(3, seed=7)
 
-    def draw():
-        seeds = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    def draw(prompts):
+        seeds = [torch.Generator().manual_seed(seed) for seed in range(len(prompts))]
         return pipe(prompts, guidance_scale=demo.GUIDANCE_SCALE, generator=seeds).images
 
     def kept(key_steps):
+        """PSNR in dB, of prompts that the analysis has not seen."""
         with fd.enable(pipe, key_steps=key_steps, prior_noise=None):
-            return np.mean([psnr(*pair) for pair in zip(draw(), original, strict=True)])
+            return np.mean([psnr(*pair) for pair in zip(draw(others), original, strict=True)])
 
-    original = draw()
-    assert len(suggestion.orders) == len(SD_50)
-    assert kept(suggestion.orders) > kept(SD_50)
+    meter, others = DriftMeter(), demo.prompts(4, seed=7)
+    with observed(pipe, pipe.unet, meter):
+        draw(demo.prompts(4))
+    meter.end_run()
+    (suggestion,) = suggest(meter.result(), [len(SD_50)])
+    original = draw(others)
+    assert kept(suggestion.orders) > kept(SD_50) + 2  # dB; 35.8 and 31.5

@@ -24,15 +24,20 @@ def test_it_is_the_relative_mean_square_from_key_step_to_later_step():
     np.testing.assert_allclose(meter_of(run).result().matrix, expected)
 
 
-def test_it_is_the_mean_over_runs_and_tensors():
-    still, moving = [torch.ones(1, 2)] * 2, [torch.ones(1, 2), 2 * torch.ones(1, 2)]
-    assert meter_of(still, moving).result().matrix[0, 1] == pytest.approx(1 / 8)
+STILL, MOVING = [torch.ones(1, 2)] * 2, [torch.ones(1, 2), 2 * torch.ones(1, 2)]
+
+
+def test_it_is_the_mean_over_runs():
+    assert meter_of(STILL, MOVING).result().matrix[0, 1] == pytest.approx(1 / 8)
+
+
+def test_a_tensor_counts_by_its_size():
     meter = DriftMeter()
-    for name, run in (("a", still), ("b", moving)):
+    for name, run in (("a", [features.repeat(1, 3) for features in STILL]), ("b", MOVING)):
         for order, features in enumerate(run):
             meter(Seen(order, 2, 0, "reused", name, features))
     meter.end_run()
-    assert meter.result().matrix[0, 1] == pytest.approx(1 / 8)
+    assert meter.result().matrix[0, 1] == pytest.approx(1 / 16)
 
 
 def test_it_knows_the_orders_of_a_run_that_starts_in_the_middle():

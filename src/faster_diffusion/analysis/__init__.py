@@ -6,10 +6,10 @@
 >>> handle = fd.enable(pipe, key_steps=analysis.suggestions[1].orders)
 """
 
-from .analyze import KEYS, Analysis, analyze
 from .change import Change
 from .drift import Drift
 from .pictures import Pictures
+from .pipeline import KEYS, Analysis, analyze
 from .suggest import Placement, best_keys, suggest
 from .timeline import Timeline
 

@@ -18,7 +18,8 @@ WIDTH = 1024  # numbers kept of each tensor, a step and row: 4 KiB
 class Drift:
     """``matrix[i][j]``: how far the features at step ``orders[j]`` are from those of the earlier step ``orders[i]``.
 
-    As ||f(j) - f(i)||^2 / ||f(j)||^2, the mean over all tensors that are reused, rows, calls and prompts.
+    As ||f(j) - f(i)||^2 / ||f(j)||^2 of each tensor that is reused, the mean over rows, calls, prompts and tensors. A
+    tensor counts by its size: the large ones of the first stages are what the prediction depends on most.
     """
 
     orders: tuple[int, ...]  # without gaps
@@ -61,14 +62,16 @@ class DriftMeter:
 
     def __init__(self, width: int = WIDTH) -> None:
         self._project = Projection(width)
-        self._sketches: dict[tuple[str, int], dict[int, torch.Tensor]] = defaultdict(dict)  # by tensor, order
+        self._sketches: dict[tuple[str, int], dict[int, torch.Tensor]] = defaultdict(dict)  # by tensor and call, order
+        self._sizes: dict[tuple[str, int], int] = {}
         self._orders: tuple[int, ...] = ()
         self._drifts: list[np.ndarray] = []
 
     def __call__(self, seen: Seen) -> None:
         if seen.role == "reused":
-            rows = self._project(seen.features.flatten(1))
-            self._sketches[seen.name, seen.lane][seen.order] = rows.cpu()
+            rows = seen.features.flatten(1)
+            self._sketches[seen.name, seen.lane][seen.order] = self._project(rows).cpu()
+            self._sizes[seen.name, seen.lane] = rows.shape[1]
 
     def end_run(self) -> None:
         """Takes the run into account, and forgets its features.
@@ -81,7 +84,8 @@ class DriftMeter:
         if steps or (self._drifts and orders != self._orders):
             raise ValueError("The runs had different steps, so that their drift has no mean.")
         self._orders = orders
-        self._drifts.append(np.mean([_drift(by_order) for by_order in self._sketches.values()], axis=0))
+        drifts = [_drift(by_order) for by_order in self._sketches.values()]
+        self._drifts.append(np.average(drifts, axis=0, weights=[self._sizes[key] for key in self._sketches]))
         self._sketches.clear()
 
     def result(self) -> Drift:

@@ -28,7 +28,7 @@ def need_matplotlib() -> None:
 
 def change(change: Change) -> Any:
     """Encoder and decoder beside each other, a line a stage, the mean of all in black."""
-    figure = _figure(9, 3.6)
+    figure = _figure(8.4, 3.3)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     parts = {"encoder": change.encoder, "decoder": change.decoder}
     for panel, (title, stages), mean in zip(axes, parts.items(), change.of_parts, strict=True):
@@ -78,7 +78,7 @@ def pictures(pictures: Pictures) -> Any:
     """Stages from top to bottom, steps from left to right, what is decoded below."""
     rows = {**pictures.stages, **({"decoded": pictures.decoded} if pictures.decoded else {})}
     columns = len(pictures.orders) + (pictures.image is not None)
-    figure = _figure(1.1 * columns + 1.2, 1.1 * len(rows) + 0.3)
+    figure = _figure(0.9 * columns + 1.1, 0.9 * len(rows) + 0.3)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for panel in grid.flat:
         panel.axis("off")
@@ -99,7 +99,7 @@ def timelines(timelines: Sequence[Timeline], encoder: Sequence[str]) -> Any:
     from matplotlib.patches import Patch
 
     heights = [len(timeline.rows) for timeline in timelines]
-    figure = _figure(10, 0.2 * sum(heights) + 0.7 * len(timelines) + 0.6)
+    figure = _figure(10, 0.2 * sum(heights) + 0.7 * len(timelines) + 0.7)
     axes = figure.subplots(len(timelines), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, timeline in zip(axes, timelines, strict=True):
         for span in timeline.spans:
@@ -109,7 +109,7 @@ def timelines(timelines: Sequence[Timeline], encoder: Sequence[str]) -> Any:
         panel.set_title(f"{timeline.title}: {timeline.seconds:.2f} s", fontsize=9, loc="left")
     axes[-1].set_xlabel("seconds")
     patches = [Patch(color=colour, label=name) for name, colour in _KINDS.items()]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8)
+    figure.legend(handles=patches, loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 

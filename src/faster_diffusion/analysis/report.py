@@ -14,9 +14,9 @@ from .suggest import Placement
 from .timeline import KEY, chrome_trace
 
 if TYPE_CHECKING:
-    from .analyze import Analysis
+    from .pipeline import Analysis
 
-DPI = 100
+DPI = 85
 
 
 def write(analysis: Analysis, folder: Path) -> Path:
@@ -35,7 +35,7 @@ def write(analysis: Analysis, folder: Path) -> Path:
         "key_steps": plots.key_steps(analysis.suggestions, analysis.others),
     }
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        figure.savefig(folder / f"{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
     _write_csv(folder / "change.csv", _change_rows(analysis))
     _write_csv(folder / "drift.csv", _drift_rows(analysis))
     (folder / "analysis.json").write_text(json.dumps(analysis.to_dict(), indent=1) + "\n")

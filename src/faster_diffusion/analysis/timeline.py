@@ -59,7 +59,8 @@ def record(pipe: Any, network: nn.Module, sample: Callable[[], Any], title: str,
         sample: calls the pipeline, as it is: enabled or not.
         calls_a_step: how many calls of the network a step makes.
     """
-    recorder = _Recorder(network, _beside(pipe, network))
+    device = getattr(pipe, "_execution_device", None) or next(network.parameters()).device  # the former where offloaded
+    recorder = _Recorder(network, _beside(pipe, network), _Clock(device))
     with recorder.attached():
         recorder.clock.start()
         sample()
@@ -87,32 +88,27 @@ def _events(timeline: Timeline, process: int) -> Iterator[dict[str, Any]]:
             **place[span.name],
             "ts": span.start * 1e6,
             "dur": span.seconds * 1e6,
-            "args": {}
-            if span.step is None
-            else {"step": span.step, "kind": span.kind, "steps in one batch": span.steps},
+            "args": {} if span.step is None else {"step": span.step, "steps in one batch": span.steps},
         }
 
 
 class _Clock:
     """Moments of the device's work: events in its queue on a GPU, so that nobody waits; elsewhere the host's time."""
 
-    def __init__(self, network: nn.Module) -> None:
-        parameter = next(network.parameters(), None)
-        self._cuda = parameter is not None and parameter.is_cuda
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.current_stream(device) if device.type == "cuda" else None
 
     def start(self) -> None:
         self._start = self.now()
 
     def now(self) -> Any:
-        if not self._cuda:
+        if self._stream is None:
             return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
+        return self._stream.record_event(torch.cuda.Event(enable_timing=True))
 
     def seconds(self, moment: Any) -> float:
         """Since the start."""
-        if not self._cuda:
+        if self._stream is None:
             return float(moment - self._start)
         moment.synchronize()
         return float(self._start.elapsed_time(moment)) / 1000
@@ -140,8 +136,8 @@ class _Mark:
 
 
 class _Recorder:
-    def __init__(self, network: nn.Module, beside: dict[str, nn.Module]) -> None:
-        self.clock = _Clock(network)
+    def __init__(self, network: nn.Module, beside: dict[str, nn.Module], clock: _Clock) -> None:
+        self.clock = clock
         self._network, self._beside = network, beside
         self._encoder, self._decoder = stage_names(network)
         self._calls: list[_Call] = []

@@ -9,8 +9,9 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch import nn
 
-from ..api import disable, enable, is_enabled
+from ..api import enable, is_enabled
 from ..config import PropagationConfig
 from ..schedule import KeySteps
 from ..stages import layout_of, stage_names, unwrap
@@ -92,7 +93,7 @@ def analyze(
     """Samples once a prompt and watches; then once more and once accelerated, for the timeline.
 
     Afterwards the pipeline is as before. Kept meanwhile are the features of one step, 4 KiB of every other for each
-    tensor and sample, and what is pictured. Four prompts are enough.
+    tensor and sample, and what is pictured.
 
     Args:
         pipe: a pipeline that ``fd.enable`` takes; not enabled, its network not compiled as a whole.
@@ -108,14 +109,8 @@ def analyze(
     Raises:
         ValueError: the pipeline is enabled or compiled, or cannot be accelerated.
     """
-    if is_enabled(pipe):
-        raise ValueError("What is analysed is the pipeline as it was: call fd.disable(pipe) first.")
-    config = enable(pipe, config).config  # refuses what cannot be accelerated
-    disable(pipe)
-    network = next(pipe.components[name] for name in ("unet", "transformer") if pipe.components.get(name) is not None)
-    if network is not unwrap(network) or network._compiled_call_impl is not None:
-        raise ValueError("The network is compiled as a whole, so that its stages are not seen. Compile it afterwards.")
-    calls = [{"prompt": prompt} if isinstance(prompt, str) else prompt for prompt in prompts]
+    network, config = _checked(pipe, config)
+    calls = [{"prompt": prompt} if isinstance(prompt, str) else prompt for prompt in prompts or ({},)]
 
     def sample(number: int) -> Any:
         generator = torch.Generator("cpu").manual_seed(seed + number)  # a seed is the same image on every device
@@ -153,6 +148,18 @@ def analyze(
         pictures=seen,
         timelines=(untouched, accelerated),
     )
+
+
+def _checked(pipe: Any, config: PropagationConfig | None) -> tuple[nn.Module, PropagationConfig]:
+    """The network of a pipeline, and the options as they are for its class."""
+    if is_enabled(pipe):
+        raise ValueError("What is analysed is the pipeline as it was: call fd.disable(pipe) first.")
+    with enable(pipe, config) as handle:  # refuses what cannot be accelerated
+        config = handle.config
+    network = next(pipe.components[name] for name in ("unet", "transformer") if pipe.components.get(name) is not None)
+    if network is not unwrap(network) or network._compiled_call_impl is not None:
+        raise ValueError("The network is compiled as a whole, so that its stages are not seen. Compile it afterwards.")
+    return network, config
 
 
 def _described(prompt: str | Mapping[str, Any]) -> str:
