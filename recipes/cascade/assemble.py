@@ -95,5 +95,6 @@ background are those of stage II, a wrong thing having no right size. In bracket
 
 ## Weaknesses
 
-WEAKNESSES_TODO
+Training was short. One thing only, and nothing outside this little world. Stage II learned from real pictures made
+small and noisy, never from what stage I draws, so that it mends little of what stage I got wrong.
 """

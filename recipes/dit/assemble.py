@@ -68,5 +68,6 @@ asks for exactly one thing, with the colour and the shape of the class; in brack
 
 ## Weaknesses
 
-WEAKNESSES_TODO
+Training was short. It reads no text, draws one thing only, and takes no wish for size, place or background. The colours
+and shapes are all that it has ever seen.
 """

@@ -78,5 +78,6 @@ interval at 95 %.
 
 ## Weaknesses
 
-WEAKNESSES_TODO
+Training was short. One thing only, straight ahead at one speed, and eight frames: it was never trained on more or fewer.
+Speed and way cannot be asked for beyond the four directions.
 """
