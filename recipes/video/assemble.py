@@ -78,6 +78,6 @@ interval at 95 %.
 
 ## Weaknesses
 
-Training was short. One thing only, straight ahead at one speed, and eight frames: it was never trained on more or fewer.
-Speed and way cannot be asked for beyond the four directions.
+Training was short. One thing only, that goes straight at one speed, in eight frames: it was never trained on more or
+fewer. Nothing but one of the four directions can be asked of a motion.
 """
