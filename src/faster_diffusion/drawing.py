@@ -11,7 +11,6 @@ from .config import PropagationConfig
 from .forecast import Forecast
 from .reuse import Reuse
 from .schedule import KeySteps
-from .stages import stage_names
 
 COMPUTED, COPIED, FORECAST = "#", ".", "~"
 COLOURS = {COMPUTED: (40, 75, 160), COPIED: (225, 228, 235), FORECAST: (250, 190, 90)}
@@ -55,9 +54,8 @@ class Drawing:
 def draw(network: nn.Module, config: PropagationConfig, steps: int) -> Drawing:
     """The plan of a run of ``steps`` network calls."""
     keys = set(KeySteps.parse(config.key_steps).orders(steps))
-    kept = set(Reuse.parse(config.reuse).split(network).kept)
+    split = Reuse.parse(config.reuse).split(network)
     reused = FORECAST if Forecast.parse(config.forecast).order else COPIED
-    encoder, decoder = stage_names(network)
-    stages = (*encoder, *decoder)
     other = "".join(COMPUTED if step in keys else reused for step in range(steps))
-    return Drawing(stages, tuple(other if stage in kept else COMPUTED * steps for stage in stages))
+    rows = tuple(other if stage in split.kept else COMPUTED * steps for stage in split.stages)
+    return Drawing(split.stages, rows)

@@ -5,7 +5,7 @@ the real model, with whatever hooks, adapters, offloading or compilation it carr
 and an addition are two operations: papers that say GFLOPs for multiply-adds give half of these numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -18,12 +18,16 @@ from .trees import map_tensors
 
 
 def stage_flops(
-    model: nn.Module, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    model: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    stages: Iterable[str] | None = None,
 ) -> dict[str, int]:
     """FLOPs of one `model(*args, **kwargs)` by stage, in the order of the model's modules.
 
     A stage is an input layer ("conv_in"), a block ("mid_block") or one entry of a list of blocks ("down_blocks.0");
-    "other" is all that lies outside: embeddings, output head. The values add up to the whole forward.
+    "other" is all that lies outside: embeddings, output head. The values add up to the whole forward. `stages` may name
+    others, such as layers of blocks.
 
     Tensors anywhere in `args` and `kwargs` count by their shape alone, and may be on any device. The copy is made from
     the model's config: what was added to the model since (LoRA, IP-Adapter, other attention) is not counted.
@@ -33,7 +37,7 @@ def stage_flops(
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         copy(*map_tensors(_on_meta, args), **map_tensors(_on_meta, dict(kwargs or {})))
     counts = counter.get_flop_counts()
-    flops = {stage: sum(counts.get(f"{type(copy).__name__}.{stage}", {}).values()) for stage in _stages(copy)}
+    flops = {stage: sum(counts.get(f"{type(copy).__name__}.{stage}", {}).values()) for stage in stages or _stages(copy)}
     return flops | {"other": counter.get_total_flops() - sum(flops.values())}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -63,6 +63,8 @@ def run_partially(
     entrances = layout.entrances or split.kept[:1]
     encoder = stage_names(network)[0]
     needed = {*encoder, split.kept[-1]}  # of kept decoder blocks, only the last one's output is read
+    if split.kept[0] not in encoder:
+        needed.update(split.kept)  # layers of blocks: what lies between them in a block reads their outputs
 
     def keep(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if fresh:
@@ -84,8 +86,8 @@ def run_partially(
             return spread(name)
         if wide:
             return map_tensors(lambda x: repeat(x, steps), output)
-        added_to = split.before and layout.encoder_inputs  # features of adapters are, at every step, in place
-        return map_tensors(torch.clone, output) if added_to or name in layout.changed else output
+        # Where the latent is read, adapters and FreeU change in place what the deep part gave, at every step.
+        return map_tensors(torch.clone, output) if split.before or name in layout.changed else output
 
     def compute(name: str, stage: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not wide:
@@ -159,19 +161,12 @@ class _StandIn(nn.Module):
 def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None]:
     with _locks_guard:
         lock = _locks.setdefault(network, threading.RLock())
-    with lock:
-        attributes = {name.partition(".")[0] for name in calls}
-        real = {attribute: network._modules[attribute] for attribute in attributes}
-        try:
-            for attribute, module in real.items():
-                network._modules[attribute] = _stand_in(attribute, module, calls)
-            yield
-        finally:
-            network._modules.update(real)
-
-
-def _stand_in(name: str, module: nn.Module | None, calls: dict[str, StageCall]) -> nn.Module:
-    if isinstance(module, nn.ModuleList):
-        return nn.ModuleList([_stand_in(f"{name}.{i}", stage, calls) for i, stage in enumerate(module)])
-    assert module is not None
-    return _StandIn(name, module, calls[name]) if name in calls else module
+    with lock, ExitStack() as stack:
+        for name, call in calls.items():
+            holder, _, attribute = name.rpartition(".")
+            modules = network.get_submodule(holder)._modules
+            stage = modules[attribute]
+            assert stage is not None
+            modules[attribute] = _StandIn(name, stage, call)
+            stack.callback(modules.__setitem__, attribute, stage)
+        yield

@@ -10,22 +10,22 @@ from .stages import layout_of, stage_names, unwrap
 
 _HELP = (
     "Use 'encoder' (the paper's), 'decoder:N' (the first N blocks of the decoder too), 'deep:N' (all but the "
-    "outermost N blocks of encoder and decoder), or 'output' (the whole network)."
+    "outermost N blocks of encoder and decoder), 'layers:N' (all but the last N layers of the decoder, and what their "
+    "skips come from), or 'output' (the whole network)."
 )
 
 
 @dataclass(frozen=True)
 class Split:
-    """The stages of a network in the order in which they run."""
+    """The stages of a network, or layers of them, in the order in which they run."""
 
     before: tuple[str, ...]  # computed at every step, on the latent of the step
     kept: tuple[str, ...]  # computed at key steps
     after: tuple[str, ...]  # computed at every step
 
     @property
-    def reads_latent(self) -> bool:
-        """Whether a step that is not key looks at its latent: then it cannot be decoded ahead."""
-        return bool(self.before)
+    def stages(self) -> tuple[str, ...]:
+        return (*self.before, *self.kept, *self.after)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Reuse:
 
     ``encoder`` is encoder propagation (Sec. 3.2 of arXiv 2312.09608). ``decoder:N`` goes further into the decoder.
     ``deep:N`` keeps the deep part of a UNet and runs the outermost blocks on the latent of the step, as DeepCache
-    (arXiv 2312.00858) does. ``output`` runs nothing: worth it with a forecast only.
+    (arXiv 2312.00858) does; ``layers:N`` the same by layers, of which blocks have several (its branch b is N = b + 1).
+    ``output`` runs nothing: worth it with a forecast only.
     """
 
     kind: str = "encoder"
@@ -45,14 +46,14 @@ class Reuse:
         """Reads what ``str`` writes.
 
         Raises:
-            ValueError: it is none of the four.
+            ValueError: it is none of these.
         """
         if isinstance(spec, Reuse):
             return spec
         kind, _, blocks = spec.strip().partition(":") if isinstance(spec, str) else ("", "", "")
         if kind in ("encoder", "output") and not blocks:
             return cls(kind)
-        if kind in ("decoder", "deep") and blocks.isdecimal() and int(blocks) > 0:
+        if kind in ("decoder", "deep", "layers") and blocks.isdecimal() and int(blocks) > 0:
             return cls(kind, int(blocks))
         raise ValueError(f"reuse={spec!r} is not understood. {_HELP}")
 
@@ -67,6 +68,8 @@ class Reuse:
             return Split((), (*encoder, *decoder), ())
         if self.kind == "deep":
             return self._deep(network, encoder, decoder)
+        if self.kind == "layers":
+            return self._layers(network, encoder, decoder)
         if self.blocks >= len(decoder):
             raise ValueError(
                 f"reuse={str(self)!r} leaves no block of the decoder of {type(unwrap(network)).__name__}, which has "
@@ -84,5 +87,45 @@ class Reuse:
         first, last = encoder.index(levels[self.blocks]), len(decoder) - self.blocks
         return Split(tuple(encoder[:first]), (*encoder[first:], *decoder[:last]), tuple(decoder[last:]))
 
+    def _layers(self, network: nn.Module, encoder: list[str], decoder: list[str]) -> Split:
+        stem = [name for name in encoder if "." not in name and not name.startswith("mid")]
+        down = [layer for name in encoder if "." in name for layer in layers(network, name)]
+        up = [layer for name in decoder for layer in layers(network, name, sampled=False)]
+        middle = [name for name in encoder if name.startswith("mid")]
+        if not layout_of(network).levels or len(up) != 1 + len(down):  # a layer takes one skip, one is the stem's
+            name = type(unwrap(network)).__name__
+            raise ValueError(f"reuse={str(self)!r} is not for {name}: its layers do not take one skip each.")
+        if self.blocks >= len(up):
+            raise ValueError(f"reuse={str(self)!r}: there are {len(up)} layers. Use at most 'layers:{len(up) - 1}'.")
+        fresh, kept = self.blocks - 1, len(up) - self.blocks
+        return Split(
+            (*stem, *_flat(down[:fresh])),
+            (*_flat(down[fresh:]), *middle, *_flat(up[:kept])),
+            tuple(_flat(up[kept:])),
+        )
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.blocks}" if self.blocks else self.kind
+
+
+# The lists of modules that make up the layers of a block, in the order in which a layer runs them.
+_LAYERED = ("resnets", "temp_convs", "attentions", "temp_attentions", "motion_modules")
+
+
+def layers(network: nn.Module, block: str, sampled: bool = True) -> list[list[str]]:
+    """The modules of each layer of a block, by name. What changes the resolution is a layer of its own if ``sampled``,
+    as it is where it makes a skip, and else belongs to the last layer."""
+    module = unwrap(network).get_submodule(block)
+    lists = {name: child for name, child in module.named_children() if isinstance(child, nn.ModuleList)}
+    count = len(lists.get("resnets", ()))
+    rows = [[f"{block}.{name}.{i}" for name in _LAYERED if len(lists.get(name, ())) == count] for i in range(count)]
+    samplers = [f"{block}.{name}.{i}" for name in lists if name.endswith("samplers") for i in range(len(lists[name]))]
+    if samplers and sampled:
+        rows.append(samplers)
+    elif samplers and rows:
+        rows[-1] += samplers
+    return rows
+
+
+def _flat(rows: list[list[str]]) -> list[str]:
+    return [name for row in rows for name in row]

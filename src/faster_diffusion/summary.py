@@ -64,10 +64,11 @@ class Summary:
 
 def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
     """Puts a price on what a run of ``network`` counted."""
+    reuse = Reuse.parse(config.reuse)
     untouched = saved = 0
     for calls in counts.calls.values():
-        flops = stage_flops(network, *calls.arguments)
-        whole, reused = sum(flops.values()), reused_flops(network, flops, Reuse.parse(config.reuse))
+        flops = stage_flops(network, *calls.arguments, stages=reuse.split(network).stages)
+        whole, reused = sum(flops.values()), reused_flops(network, flops, reuse)
         untouched += (calls.computed + calls.reused) * whole
         saved += calls.reused * reused
         saved += (calls.computed_half * whole + calls.reused_half * (whole - reused)) // 2

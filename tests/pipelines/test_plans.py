@@ -10,11 +10,27 @@ from tests.pipelines.rows import ROWS
 
 KEYS = [0, 1, 4, 6]  # one after another, and with gaps
 CLOSE = {"rtol": 0, "atol": 2e-3}  # latents of the toys have a spread of 1 to 20
-PLANS = [("encoder", 1), ("decoder:1", 0), ("decoder:1", 2), ("deep:1", 0), ("deep:1", 1), ("output", 0), ("output", 1)]
+PLANS = [
+    ("encoder", 1),
+    ("decoder:1", 0),
+    ("decoder:1", 2),
+    ("deep:1", 0),
+    ("deep:1", 1),
+    ("layers:2", 1),
+    ("output", 0),
+    ("output", 1),
+]
 KINDS = {  # one pipeline for each kind of network, and what acts on a network from outside
     *("stable-diffusion", "xl", "unconditional-ddpm", "upscale-x4", "controlnet", "controlnet-xs-xl", "t2i-adapter"),
     *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video", "kandinsky-3", "audio-ldm-2"),
     *("dit", "pixart-alpha", "hunyuan-dit", "text-to-video-zero"),
+}
+
+
+TRANSFORMERS = ("dit", "pixart-alpha", "hunyuan-dit")
+IMPOSSIBLE = {  # a transformer has no levels; layers of other networks do not take one skip each
+    *(("deep:1", name) for name in TRANSFORMERS),
+    *(("layers:2", name) for name in (*TRANSFORMERS, "kandinsky-3", "controlnet-xs-xl", "audio-ldm-2")),
 }
 
 
@@ -29,8 +45,7 @@ def plan(request, row, pipe):
     try:
         Reuse.parse(reuse).split(row.network(pipe))
     except ValueError:
-        assert reuse == "deep:1"  # of a transformer
-        assert row.name in ("dit", "pixart-alpha", "hunyuan-dit")
+        assert (reuse, row.name) in IMPOSSIBLE
         reuse = "encoder"
     return {"key_steps": KEYS, "reuse": reuse, "forecast": degree, "prior_noise": None}
 

@@ -76,7 +76,7 @@ def _part(part: str) -> tuple[str, Any]:
         return "way of decoding", False
     if name == "parallel":
         return "way of decoding", _number(part, arguments) if arguments else True
-    if name in ("encoder", "decoder", "deep", "output"):
+    if name in ("encoder", "decoder", "deep", "layers", "output"):
         return "reuse", Reuse.parse(part.lower())
     if name == "forecast":
         return "forecast", _forecast(part, arguments)
@@ -147,6 +147,6 @@ def _fraction(part: str, arguments: list[str]) -> float:
 
 HELP = (
     "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
-    "all, 0,1,2,5) with output, decoder:N or deep:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
+    "all, 0,1,2,5) with output, decoder:N, deep:N or layers:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
     "sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
 )
