@@ -52,7 +52,10 @@ figures: $(VENV)/.dev
 	$(BIN)/faster-diffusion evaluate --arms benchmarks/arms/fidelity.yaml --reference converged --out runs/fidelity
 	cp runs/fidelity/results.json benchmarks/results/fidelity.json
 	cp runs/fidelity/plots/psnr.png docs/images/fidelity.png
+	$(BIN)/python -m benchmarks.key_steps
 	$(BIN)/faster-diffusion demo --out docs/images/demo.png
+	$(BIN)/faster-diffusion analyze --out runs/analysis
+	cp runs/analysis/*.png docs/images/analysis/
 	$(BIN)/python -m benchmarks.figures
 
 # One environment; each stamp says that one set of extras is in it. The constraints are given in the same pip run, so

@@ -3,14 +3,15 @@
     python -m benchmarks.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
-pipelines, or speed for all cases that were measured; what stands between the comments is made from benchmarks/results.
+pipelines, key_steps, or speed for all cases that were measured; what stands between the comments is made from
+benchmarks/results.
 """
 
 import json
 import re
 from pathlib import Path
 
-from benchmarks import flops, pipelines
+from benchmarks import flops, key_steps, pipelines
 from faster_diffusion.benchmark import report as speed
 from faster_diffusion.benchmark.results import read_reports
 from faster_diffusion.evaluation import Evaluation
@@ -18,7 +19,7 @@ from faster_diffusion.evaluation import report as fidelity
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "pipelines.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in ("analysis", "benchmarks", "pipelines")))
 _TABLE = re.compile(r"<!-- table (?P<name>[^\n]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -34,7 +35,14 @@ def filled(text: str) -> str:
 
 def table(name: str) -> str:
     """The tables that a page asks for, as Markdown; empty if nothing was measured."""
-    make = {"flops": _flops, "pipelines": _pipelines, "fidelity": _fidelity, "speed": _speed}[name]
+    makers = {
+        "flops": _flops,
+        "pipelines": _pipelines,
+        "fidelity": _fidelity,
+        "key_steps": _key_steps,
+        "speed": _speed,
+    }
+    make = makers[name]
     return "\n\n".join(make(path) for path in sorted(RESULTS.glob(f"{name}*.json")))
 
 
@@ -49,6 +57,12 @@ def _pipelines(path: Path) -> str:
 def _fidelity(path: Path) -> str:
     found = Evaluation.read(path)
     return f"{fidelity.circumstances(found)}\n\n{fidelity.markdown(found)}"
+
+
+def _key_steps(path: Path) -> str:
+    report = json.loads(path.read_text())
+    about = f"{report['prompts']} prompts, DDIM, {report['steps']} steps, guidance {report['guidance']}"
+    return f"{about}; {speed.whereabouts(report['machine'])}\n\n{key_steps.table(report)}"
 
 
 def _speed(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import figures, flops
+from benchmarks import figures, flops, key_steps
 
 
 def test_flops_of_a_plan():
@@ -12,6 +12,17 @@ def test_flops_of_a_plan():
     assert paper["keys"] == 9
     assert paper["saved"] == pytest.approx(41 / 50 * row["encoder_share"])
     assert len(flops.table(report).splitlines()) == 2 + len(report)
+
+
+def test_placements_of_key_steps_are_judged_by_what_they_keep(monkeypatch):
+    monkeypatch.setattr(key_steps, "SEEN", 1)
+    report = key_steps.measure(2, 2, steps=6)
+    named = [(row["name"], len(row["orders"])) for row in report["placements"]]  # fewest key steps first
+    assert named == [("progressive", 3), ("paper", 4), ("suggested", 5), ("uniform", 5)]
+    for row in report["placements"]:
+        assert 0 < row["worst"] <= row["psnr"] < 100
+        assert row["psnr_interval"][0] <= row["psnr"] <= row["psnr_interval"][1]
+    assert len(key_steps.table(report).splitlines()) == 2 + 4
 
 
 def test_a_page_gets_its_tables():

@@ -1,0 +1,99 @@
+"""What key steps keep of the image, placed as `faster-diffusion analyze` suggests, evenly, and as in the paper.
+
+    python -m benchmarks.key_steps --prompts 32
+
+On the embedded model, 50 steps of DDIM, without prior noise. The analysis sees four other prompts than those that are
+judged. Every placement samples the same prompts from the same seeds. Writes benchmarks/results/key_steps.json and
+prints a table.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from PIL import Image
+
+import faster_diffusion as fd
+from faster_diffusion import demo
+from faster_diffusion.analysis import Placement, analyze
+from faster_diffusion.analysis.suggest import place
+from faster_diffusion.benchmark import machine
+from faster_diffusion.cli import sampling
+from faster_diffusion.evaluation.intervals import bootstrap
+from faster_diffusion.evaluation.metrics.pixels import decibels, mean_square_error, psnr
+from faster_diffusion.evaluation.prompts import embedded_prompts
+from faster_diffusion.schedule import PRESETS
+
+RESULTS = Path(__file__).parent / "results"
+STEPS = 50
+SEEN = 4  # prompts of the analysis
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=32, help="to judge (default 32)")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    options = parser.parse_args()
+    report = measure(options.prompts, options.batch_size)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "key_steps.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(table(report))
+
+
+def measure(count: int, batch_size: int, steps: int = STEPS) -> dict[str, Any]:
+    """Analyses the model, and samples with every placement."""
+    pipe: Any = demo.load("scenes")
+    pipe.set_progress_bar_config(disable=True)
+    seen = analyze(pipe, demo.prompts(SEEN, seed=5), steps=steps, guidance_scale=demo.GUIDANCE_SCALE)
+    progressive = place("progressive", seen.drift, set(PRESETS["progressive"](steps)))
+    placements = sorted((*seen.suggestions, *seen.others, progressive), key=lambda some: len(some.orders))
+    wanted = [sampling.Request(prompt.text, prompt.seed) for prompt in embedded_prompts(count)]
+    settings = sampling.Settings(steps, demo.GUIDANCE_SCALE)
+
+    def sampled(placement: Placement) -> list[Image.Image]:
+        with fd.enable(pipe, key_steps=placement.orders, prior_noise=None):
+            return sampling.sample(pipe, wanted, settings, batch_size)
+
+    original = sampling.sample(pipe, wanted, settings, batch_size)
+    return {
+        "prompts": len(wanted),
+        "steps": steps,
+        "guidance": demo.GUIDANCE_SCALE,
+        "machine": machine(),
+        "placements": [{**some.to_dict(), **_fidelity(sampled(some), original)} for some in placements],
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """A report as Markdown."""
+    lines = [
+        "| key steps | placement | drift | PSNR, mean (95 % interval) | of the mean error | worst image | orders |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in report["placements"]:
+        low, high = row["psnr_interval"]
+        lines.append(
+            f"| {len(row['orders'])} | {row['name']} | {row['drift']:.4f} "
+            f"| {row['psnr']:.1f} dB ({low:.1f} to {high:.1f}) | {row['psnr_of_mean_error']:.1f} dB "
+            f"| {row['worst']:.1f} dB | {' '.join(map(str, row['orders']))} |"
+        )
+    return "\n".join(lines)
+
+
+def _fidelity(images: Sequence[Image.Image], original: Sequence[Image.Image]) -> dict[str, Any]:
+    pairs = [*zip(images, original, strict=True)]
+    values = [psnr(*pair) for pair in pairs]
+    return {
+        "psnr": fmean(values),
+        "psnr_interval": bootstrap(values),
+        "psnr_of_mean_error": decibels(fmean(mean_square_error(*pair) for pair in pairs)),
+        "worst": min(values),
+    }
+
+
+if __name__ == "__main__":
+    main()
