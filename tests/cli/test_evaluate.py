@@ -47,12 +47,13 @@ def fails(result, *fragments):
 
 
 def test_the_embedded_model_from_prompts_to_report(run, tmp_path):
-    arms = ("--arm", "paper + sequential", "--arm", "short=steps:4")
-    result = run("evaluate", "--count", 4, "--steps", 8, *arms, "--out", "x")
+    arms = ("--arm", "paper + sequential", "--arm", "short=steps:3")
+    metrics = [part for key in ("flops", "psnr", "fid", "clip_score", "obeyed") for part in ("--metric", key)]
+    result = run("evaluate", "--count", 4, "--steps", 6, *arms, *metrics, "--metric", "call_seconds", "--out", "x")
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     assert "| paper + sequential |" in result.stdout
-    assert "| short (steps:4) |" in result.stdout
+    assert "| short (steps:3) |" in result.stdout
     assert f"Report: {Path('x') / 'report.html'}" in result.stdout
 
     found = Evaluation.read(tmp_path / "x" / "results.json")

@@ -71,7 +71,7 @@ def test_a_prompt_is_text_not_markup(run):
     evil = replace(run.found.prompts[0], text="<script>alert(1)</script>")
     found = replace(run.found, prompts=(evil, *run.found.prompts[1:]))
     kept = SimpleNamespace(image=lambda arm, number: Image.new("RGB", (4, 4)))
-    assert "<script>alert" not in report.page(found, kept)
+    assert "<script>alert" not in report.page(found, kept, {})
 
 
 def test_markdown_has_a_row_an_arm_and_names_what_is_missing(run):
@@ -144,7 +144,7 @@ def test_a_difference_is_told_only_if_it_is_more_than_chance(run):
 
 
 def test_the_page_s_plots_are_in_the_colour_of_its_text(run):
-    element = plots.svg(run.found, "psnr", "words")
+    element = plots.svg(plots.draw(run.found, "psnr"), "words")
     assert element.startswith("<svg ")
     assert "currentColor" in element
     assert 'aria-label="words"' in element

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,11 @@ def write(evaluation: Evaluation, store: Store) -> None:
     """Writes both reports and the plots into the run's folder."""
     folder = store.folder / "plots"
     folder.mkdir(exist_ok=True)
-    for key in plots.plotted(evaluation):
-        write_whole(folder / _file(key), plots.png(evaluation, key))
+    figures = {key: plots.draw(evaluation, key) for key in plots.plotted(evaluation)}
+    for key, drawn in figures.items():
+        write_whole(folder / _file(key), plots.png(drawn))
     write_whole(store.folder / "report.md", (markdown(evaluation, with_plots=True) + "\n").encode())
-    write_whole(store.folder / "report.html", page(evaluation, store).encode())
+    write_whole(store.folder / "report.html", page(evaluation, store, figures).encode())
 
 
 def markdown(evaluation: Evaluation, with_plots: bool = False) -> str:
@@ -53,8 +55,8 @@ def circumstances(evaluation: Evaluation) -> str:
     )
 
 
-def page(evaluation: Evaluation, store: Store) -> str:
-    """The report as one page without any address outside it."""
+def page(evaluation: Evaluation, store: Store, figures: Mapping[str, Any]) -> str:
+    """The report as one page without any address outside it, with figures by column."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -65,12 +67,11 @@ def page(evaluation: Evaluation, store: Store) -> str:
         lstrip_blocks=True,
     )
     drawn = [arm for arm in evaluation.arms if arm.failed is None]
-    keys = plots.plotted(evaluation)
     return environment.get_template("report.html.jinja").render(
         model=evaluation.model["name"] or evaluation.model["parts"][0]["pipeline"],
         circumstances=circumstances(evaluation),
         tables=[(table, sentences(evaluation, table)) for table in tables(evaluation)],
-        plots=[plots.svg(evaluation, key, _alternative(evaluation, key)) for key in keys],
+        plots=[plots.svg(drawn, _alternative(evaluation, key)) for key, drawn in figures.items()],
         arms=[arm.name for arm in drawn],
         prompts=[_Shown.of(evaluation, store, number) for number in chosen(evaluation)],
         lacking=not_measured(evaluation),

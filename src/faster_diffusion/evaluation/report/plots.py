@@ -30,7 +30,7 @@ _PLACES = [  # of a name around its point, in points, the best first
         ((0, -9 * reach), "center"),
     )
 ]
-_INK = "#010203"  # a colour that nothing else has: the page's own takes its place
+_INK = "#010203"  # black enough, and a colour that nothing else has: a page puts its own in its place
 
 
 def plotted(evaluation: Evaluation) -> list[str]:
@@ -38,14 +38,14 @@ def plotted(evaluation: Evaluation) -> list[str]:
     return [key for key in evaluation.columns if key not in COSTS and len(_points(evaluation, key)) > 1]
 
 
-def png(evaluation: Evaluation, key: str) -> bytes:
-    """A plot as a picture, black on white."""
-    return _saved(_figure(evaluation, key, "black"), format="png", dpi=150, facecolor="white")
+def png(figure: Any) -> bytes:
+    """A figure as a picture, black on white."""
+    return _saved(figure, format="png", dpi=150, facecolor="white")
 
 
-def svg(evaluation: Evaluation, key: str, label: str) -> str:
-    """A plot as an element of a page, in the page's own colour of text."""
-    text = _saved(_figure(evaluation, key, _INK), format="svg", transparent=True, metadata={"Date": None}).decode()
+def svg(figure: Any, label: str) -> str:
+    """A figure as an element of a page, in the page's own colour of text."""
+    text = _saved(figure, format="svg", transparent=True, metadata={"Date": None}).decode()
     element = text[text.index("<svg") :].replace(_INK, "currentColor")
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(r' xmlns:xlink="[^"]*"', "", element).replace("xlink:href", "href")
@@ -53,7 +53,8 @@ def svg(evaluation: Evaluation, key: str, label: str) -> str:
     return re.sub(r'<svg[^>]*?viewBox="([^"]*)"[^>]*>', opening, element, count=1)
 
 
-def _figure(evaluation: Evaluation, key: str, ink: str) -> Any:
+def draw(evaluation: Evaluation, key: str) -> Any:
+    """The figure of a column."""
     from matplotlib.figure import Figure
 
     column, base = evaluation.columns[key], evaluation.arm(UNTOUCHED.name).values[TIME].value
@@ -70,20 +71,20 @@ def _figure(evaluation: Evaluation, key: str, ink: str) -> Any:
         axes.errorbar(x, y, ends, fmt=marker, color=colour, elinewidth=0.6, label=None if seen else arm.kind)
     if evaluation.arm(UNTOUCHED.name).values[key].value == float("inf"):
         axes.axvline(1, color=_LOOKS[AS_IT_IS][1], linestyle=":", linewidth=1, label="the untouched pipeline's time")
-    axes.set_xlabel("time of a call, relative to the untouched pipeline", color=ink)
-    axes.set_ylabel(f"{column.title}{f', {column.unit}' if column.unit else ''}", color=ink)
+    axes.set_xlabel("time of a call, relative to the untouched pipeline", color=_INK)
+    axes.set_ylabel(f"{column.title}{f', {column.unit}' if column.unit else ''}", color=_INK)
     axes.set_xlim(0, 1.12 * max(1, *(x for _, x, _ in points)))
     if not column.higher_is_better:
         axes.invert_yaxis()  # better is up
-    axes.tick_params(colors=ink)
-    axes.spines[:].set_color(ink)
+    axes.tick_params(colors=_INK)
+    axes.spines[:].set_color(_INK)
     axes.grid(color="#88888844", linewidth=0.5)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, labelcolor=ink, frameon=False)
-    _name(drawing, axes, [(arm.name, x, y) for arm, x, y in points], ink)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, labelcolor=_INK, frameon=False)
+    _name(drawing, axes, [(arm.name, x, y) for arm, x, y in points])
     return drawing
 
 
-def _name(drawing: Any, axes: Any, points: Sequence[tuple[str, float, float]], ink: str) -> None:
+def _name(drawing: Any, axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
     """Writes names beside points, each in the first place around its point where it meets no other name or point."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
@@ -95,7 +96,7 @@ def _name(drawing: Any, axes: Any, points: Sequence[tuple[str, float, float]], i
     for name, *point in points:
         for place, (away, align) in enumerate(_PLACES):
             text = axes.annotate(
-                name, point, away, textcoords="offset points", fontsize=8, color=ink, ha=align, va="center_baseline"
+                name, point, away, textcoords="offset points", fontsize=8, color=_INK, ha=align, va="center_baseline"
             )
             box = text.get_window_extent(renderer)
             if place == len(_PLACES) - 1 or (_within(box, axes.bbox) and not any(map(box.overlaps, taken))):
