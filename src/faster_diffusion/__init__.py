@@ -6,7 +6,7 @@
 """
 
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 from .api import Handle, disable, enable, is_enabled
 from .config import PriorNoise, PropagationConfig
@@ -27,8 +27,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    """``fd.demo`` and ``fd.compat`` are loaded when they are first asked for."""
+def __getattr__(name: str) -> Any:
+    """``fd.demo``, ``fd.compat`` and ``fd.tune`` are loaded when they are first asked for."""
     if name in ("compat", "demo"):
         return import_module(f"{__name__}.{name}")
+    if name == "tune":
+        return import_module(f"{__name__}.tuning").tune
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from .errors import show_our_warnings_only
 from .evaluate import evaluate
 from .generate import generate
 from .info import info
+from .tune import tune
 from .video import video
 
 app = typer.Typer(
@@ -45,3 +46,4 @@ app.command()(info)
 app.command()(evaluate)
 app.command()(bench)
 app.command()(analyze)
+app.command()(tune)

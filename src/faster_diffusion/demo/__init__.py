@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import torch
     from diffusers import DiffusionPipeline
 
-__all__ = ["GUIDANCE_SCALE", "available", "clip_score", "image_features", "load", "prompts"]
+__all__ = ["GUIDANCE_SCALE", "available", "clip_score", "image_features", "load", "profile", "prompts"]
 
 GUIDANCE_SCALE = 2.5  # at which the embedded models obey best
 _MODELS = Path(__file__).parent / "models"
+_PROFILES = Path(__file__).parent / "profiles"
 
 
 def available() -> list[str]:
@@ -44,6 +45,15 @@ def pipeline_folder(name: str = "scenes") -> Path:
     """The diffusers folder of an embedded model; of what goes on top of a model, that model's."""
     folder = _folder(name)
     return folder if _is_pipeline(folder) else _folder(name.partition("-")[0])
+
+
+def profile(model: str = "scenes", name: str = "fastest-at-35dB") -> Path:
+    """A tuned profile of an embedded model, for `fd.enable(pipe, key_steps=...)`; see the page on tuning."""
+    path = _PROFILES / model / f"{name}.json"
+    if not path.is_file():
+        have = ", ".join(sorted(f"{file.parent.name} {file.stem}" for file in _PROFILES.glob("*/*.json")))
+        raise ValueError(f"there is no profile {name!r} of {model!r}; this installation has: {have or 'none'}")
+    return path
 
 
 def prompts(n: int = 6, seed: int = 0) -> list[str]:

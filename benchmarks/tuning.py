@@ -1,0 +1,105 @@
+"""Tunes the embedded model under weak and strong guidance: the profiles that ship with it, and the figures of the docs.
+
+    python -m benchmarks.tuning --guidance 2.5 --out runs/tune-2.5
+    python -m benchmarks.tuning --publish runs/tune-2.5 runs/tune-7.5
+
+A run that was stopped goes on. The search is smaller than that of `faster-diffusion tune`, for two busy cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import faster_diffusion as fd
+from faster_diffusion import solvers
+from faster_diffusion.evaluation import Settings, embedded_prompts
+from faster_diffusion.tuning import Space, Tuning, report
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "tuning"
+PAGE = ROOT / "docs" / "tuning.md"
+IMAGES = ROOT / "docs" / "images"
+PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles" / "scenes"
+
+CALIBRATION, HELD_OUT = 8, 16
+SPACE = Space(
+    solvers=("ddim-trailing", "dpm++-trailing", "unipc-trailing"),
+    steps=(40,),
+    keys=(4, 5, 6, 8, 10, 13, 17),
+    placements=("uniform", "measured"),
+    reuse=("encoder", "deep:1"),
+    gaps=(3,),
+    fewer=(4, 6, 8, 11, 15, 21, 30),
+    beside=("ddim-trailing:50 + paper", "dpm++-trailing:20 + paper", "dpm++-trailing:20 + deepcache:2"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--guidance", type=float, default=fd.demo.GUIDANCE_SCALE)
+    parser.add_argument("--minutes", type=float, help="the budget; by default all is tried")
+    parser.add_argument("--rounds", type=int, default=5, help="how often times are measured")
+    parser.add_argument("--out", type=Path, help="a folder for the tuning")
+    parser.add_argument("--publish", type=Path, nargs="+", metavar="OUT", help="puts tunings into the repository")
+    given = parser.parse_args()
+    if given.publish:
+        for folder in given.publish:
+            publish(folder)
+        PAGE.write_text(filled(PAGE.read_text()))
+    elif given.out:
+        logging.basicConfig(level=logging.WARNING)
+        tune(given.out, given.guidance, given.minutes, given.rounds)
+    else:
+        parser.error("give --out or --publish")
+
+
+def tune(out: Path, guidance: float, minutes: float | None, rounds: int) -> Tuning:
+    """Tunes the embedded model; its own solver starts at the noisiest timestep, as the others do."""
+    pipe = fd.demo.load("scenes")
+    pipe.scheduler = solvers.make("ddim-trailing", pipe.scheduler.config)
+    return fd.tune(
+        pipe,
+        embedded_prompts(CALIBRATION + HELD_OUT),
+        out=out,
+        settings=Settings((50,), guidance, batch_size=4),
+        calibration=CALIBRATION,
+        budget_minutes=minutes,
+        space=SPACE,
+        reference="ddim-trailing:150",
+        rounds=rounds,
+        name="scenes",
+        progress=True,
+    )
+
+
+def publish(folder: Path) -> None:
+    """Copies the results, the picture and the profiles of a tuning to where they belong."""
+    found = json.loads((folder / "tuning.json").read_text())
+    guidance = found["settings"]["settings"]["guidance"]
+    for place in (RESULTS, PROFILES):
+        place.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "tuning.json", RESULTS / f"scenes-{guidance:g}.json")
+    shutil.copy(folder / "front.png", IMAGES / f"tuning-{guidance:g}.png")
+    suffix = "" if guidance == fd.demo.GUIDANCE_SCALE else f"-guidance-{guidance:g}"
+    for profile in (folder / "profiles").glob("*.json"):
+        shutil.copy(profile, PROFILES / f"{profile.stem}{suffix}.json")
+
+
+def filled(text: str) -> str:
+    """The page with its tables made from the results."""
+
+    def table(marker: re.Match[str]) -> str:
+        found = Tuning.from_dict(json.loads((RESULTS / f"scenes-{marker['guidance']}.json").read_text()))
+        about = report.markdown(found).partition("\n## Profiles")[0].partition("\n")[2].strip()
+        return f"{marker['start']}\n\n{about.replace('## ', '#### ')}\n\n<!-- end -->"
+
+    return re.sub(r"(?P<start><!-- tuning (?P<guidance>\S+) -->).*?<!-- end -->", table, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    main()

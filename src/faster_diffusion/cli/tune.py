@@ -1,0 +1,101 @@
+"""`faster-diffusion tune`: the fastest ways to sample a model at a given fidelity, on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import demo, solvers
+from ..arms import Arm
+from ..evaluation import Prompt, Settings, embedded_prompts, read_prompts
+from ..evaluation.extra import check_extra
+from ..tuning import Space, report
+from ..tuning import tune as run
+from . import models, options, sampling
+from .errors import CliError, one_line
+
+
+@one_line
+def tune(
+    model: options.Model = "scenes",
+    prompts: Annotated[
+        Path | None, typer.Option(help="Text, .jsonl, COCO captions (.json), or a folder of pictures with captions.")
+    ] = None,
+    calibration: Annotated[int, typer.Option(min=1, help="Prompts that choose.")] = 16,
+    held_out: Annotated[int, typer.Option(min=1, help="Prompts after these that confirm.")] = 32,
+    min_psnr: Annotated[float, typer.Option(help="Fidelity that a profile is wanted for, in dB.")] = 35.0,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of a call within which the best is wanted too.")
+    ] = None,
+    budget_minutes: Annotated[
+        float | None, typer.Option(min=0, help="About how long it may take; all is tried by default.")
+    ] = None,
+    solver: Annotated[
+        list[str] | None, typer.Option(help="One to try; may be repeated; by default three, and the model's own.")
+    ] = None,
+    reference: Annotated[
+        str, typer.Option(metavar="ARM", help="The run that images are compared with.")
+    ] = "ddim-trailing:250",
+    steps: Annotated[int, typer.Option(min=1, help="Of the untouched pipeline.")] = 50,
+    scheduler: options.SchedulerOption = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
+    negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images drawn at once in the search.")] = 4,
+    height: options.PixelsOption = None,
+    width: options.PixelsOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that every time is measured.")] = 7,
+    dtype: options.DtypeOption = None,
+    device: options.DeviceOption = None,
+    out: Annotated[Path, typer.Option(help="A folder; a tuning that was stopped there goes on.")] = Path("runs/tune"),
+) -> None:
+    """Searches steps, solvers, key steps and forecasts for the fastest at each fidelity; writes profiles."""
+    check_extra()
+    for name in (scheduler, *(solver or ())):
+        options.check_solver(name)
+    _check_reference(reference)
+    embedded = model in demo.available()
+    if guidance is None and embedded:
+        guidance = demo.GUIDANCE_SCALE
+    wanted = _prompts(prompts, calibration + held_out, seed, embedded)
+    pipe = models.load(model, dtype, device)
+    if scheduler is not None:
+        pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
+    sampling.check_size(pipe, height=height, width=width)
+    found = run(
+        pipe,
+        wanted,
+        out=out,
+        settings=Settings((steps,), guidance, negative, height, width, batch_size),
+        calibration=calibration,
+        min_psnr=min_psnr,
+        max_seconds=max_seconds,
+        budget_minutes=budget_minutes,
+        space=Space(solvers=tuple(solver)) if solver else None,
+        reference=reference,
+        rounds=rounds,
+        name=model,
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(f"{report.markdown(found)}\nProfiles: {out / 'profiles'}; picture: {out / 'front.png'}")
+
+
+def _check_reference(spec: str) -> None:
+    try:
+        Arm.parse(spec)
+    except ValueError as error:
+        raise CliError(f"--reference: {error}") from error
+
+
+def _prompts(path: Path | None, count: int, seed: int, embedded: bool) -> list[Prompt]:
+    if path is None and not embedded:
+        raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
+    if path is not None and not path.exists():
+        raise CliError(f"There is no file or folder {path}.")
+    read = embedded_prompts(count, seed) if path is None else read_prompts(path, seed)[:count]
+    if len(read) < 2:
+        raise CliError(f"{path} has {len(read)} prompt; tuning needs some to choose by and some to confirm with.")
+    return read

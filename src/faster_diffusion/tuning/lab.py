@@ -1,0 +1,106 @@
+"""Fidelity of arms: how like their images are to those of a run of many steps, batch by batch of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..arms import Arm
+from ..evaluation.drawing import Settings, draw
+from ..evaluation.metrics.pixels import decibels, mean_square_error
+from ..evaluation.prompts import Prompt
+from ..evaluation.store import Store
+from .records import Records
+
+CALIBRATION, HELD_OUT = "calibration", "held-out"
+
+_ROUNDING = 1 / 12  # square error of rounding to whole numbers: pictures of 8 bits cannot be more alike
+
+
+class Lab:
+    """A pipeline and two sets of prompts, with the images that arms are compared with.
+
+    Args:
+        prompts: by split.
+        reference: the run of many steps.
+        full: runs without reuse; the first batch of their plans is compared with them too.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        prompts: Mapping[str, Sequence[Prompt]],
+        settings: Settings,
+        reference: Arm,
+        full: Sequence[Arm],
+        records: Records,
+    ) -> None:
+        self.pipe, self.prompts, self.settings, self.records = pipe, prompts, settings, records
+        self.reference = reference
+        self._full = {arm.spec for arm in full}
+        self._arms = {arm.spec: arm.spec for arm in (reference, *full)}
+
+    @cached_property
+    def _stores(self) -> dict[str, Store]:
+        return {split: self._store(self.records.folder / split, prompts) for split, prompts in self.prompts.items()}
+
+    @property
+    def untouched(self) -> Arm:
+        """The pipeline as it is; times are relative to its."""
+        return Arm.parse(f"steps:{self.settings.steps[0]}")
+
+    def batches(self, split: str) -> list[range]:
+        """The numbers of the prompts that are drawn together."""
+        return self._stores[split].batches
+
+    def draw(self, arm: Arm, split: str, batch: range) -> list[Any]:
+        """The images of an arm for a batch."""
+        with arm.applied(self.pipe):
+            return draw(arm, [self.pipe], [self.prompts[split][number] for number in batch], self.settings)
+
+    def measured(self, arm: Arm, split: str, batch: range) -> bool:
+        return _key(split, batch) in self.records.fidelity(arm)
+
+    def measure(self, arm: Arm, split: str, batch: range) -> None:
+        """Draws a batch with an arm and keeps its likeness to the reference, if that is not known yet."""
+        known = self.records.fidelity(arm)
+        if _key(split, batch) in known:
+            return
+        images = self.draw(arm, split, batch)
+        likeness = {"psnr": self._psnr(images, self.reference, split, batch)}
+        full = replace(arm, propagation=None, name="")
+        if arm.propagation is not None and full.spec in self._full and (split, batch.start) == (CALIBRATION, 0):
+            likeness["psnr_full"] = self._psnr(images, full, split, batch)
+        self.records.put_fidelity(arm, {**known, _key(split, batch): likeness})
+
+    def scores(self, arm: Arm, split: str, figure: str = "psnr", batches: int | None = None) -> list[float]:
+        """Of every image of the first ``batches``, or of all that are measured; dB."""
+        known = self.records.fidelity(arm)
+        keys = [_key(split, batch) for batch in self.batches(split)[:batches]]
+        return [score for key in keys for score in known.get(key, {}).get(figure, ())]
+
+    def complete(self, arm: Arm, split: str) -> bool:
+        """Whether all prompts of a split are measured."""
+        return len(self.scores(arm, split)) == len(self.prompts[split])
+
+    def keep(self, arm: Arm, split: str, batch: range, images: Sequence[Any]) -> None:
+        """Keeps images of the reference or of a full run."""
+        self._stores[split].put(arm.spec, batch, images, {})
+
+    def _psnr(self, images: Sequence[Any], other: Arm, split: str, batch: range) -> list[float]:
+        store = self._stores[split]
+        if not store.done(other.spec, batch):
+            self.keep(other, split, batch, self.draw(other, split, batch))
+        errors = (mean_square_error(image, store.image(other.spec, n)) for image, n in zip(images, batch, strict=True))
+        return [decibels(max(error, _ROUNDING)) for error in errors]
+
+    def _store(self, folder: Path, prompts: Sequence[Prompt]) -> Store:
+        manifest = {"prompts": [prompt.to_dict() for prompt in prompts], "arms": self._arms}
+        return Store(folder, manifest, self.settings.batch_size)
+
+
+def _key(split: str, batch: range) -> str:
+    return f"{split}-{batch.start:05d}"

@@ -1,0 +1,85 @@
+"""Which ways of sampling become profiles, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..arms import Arm
+from ..config import PropagationConfig
+from ..evaluation.cost import network_of
+from ..profile import SUFFIX, Fingerprint, Profile, Solver
+from .results import PLAN, Point, Tuning
+
+
+def choose(points: Sequence[Point], psnrs: Sequence[float], max_seconds: float | None) -> dict[str, str]:
+    """File -> arm: the fastest at each fidelity, and the best within a time, as far as there are any.
+
+    What is promised is the lower end of the interval on calibration.
+    """
+    able = [point for point in points if not Arm.parse(point.arm).peers]
+    chosen = {}
+    for psnr in sorted(set(psnrs)):
+        for point in fastest(able, psnr):
+            chosen[f"fastest-at-{psnr:g}dB{SUFFIX}"] = point.arm
+    if max_seconds is not None:
+        within = [point for point in able if point.seconds.value <= max_seconds]
+        for point in sorted(within, key=lambda point: -point.psnr.low)[:1]:
+            chosen[f"best-within-{max_seconds:g}s{SUFFIX}"] = point.arm
+    return chosen
+
+
+def fastest(points: Sequence[Point], psnr: float, kind: str | None = None) -> list[Point]:
+    """The fastest that surely has ``psnr`` on calibration, if there is one."""
+    sure = [point for point in points if point.psnr.low >= psnr and kind in (None, point.kind)]
+    return sorted(sure, key=lambda point: point.seconds.value)[:1]
+
+
+def promise(file: str, point: Point) -> float:
+    """The PSNR that a profile stands for, dB."""
+    value = file.removesuffix(SUFFIX).partition("-at-")[2]
+    return float(value.removesuffix("dB")) if value else point.psnr.low
+
+
+def kept(file: str, point: Point) -> bool | None:
+    """Whether held-out prompts confirm what a profile promises."""
+    return None if point.held_out is None else point.held_out.value >= promise(file, point)
+
+
+def write(pipe: Any, found: Tuning, folder: Path) -> None:
+    """The profiles of a tuning, each with what was measured."""
+    folder.mkdir(exist_ok=True)
+    for file, spec in found.profiles.items():
+        profile(pipe, found, file, found.point(spec)).save(folder / file)
+
+
+def profile(pipe: Any, found: Tuning, file: str, point: Point) -> Profile:
+    """A point as options for ``fd.enable``."""
+    arm = Arm.parse(point.arm)
+    with arm.applied(pipe):
+        solver = Solver.of(pipe.scheduler)
+    config = arm.propagation or PropagationConfig("all", prior_noise=None)
+    confirmed = kept(file, point)
+    measured = {
+        "promise_psnr": promise(file, point),
+        "psnr": asdict(point.psnr),
+        "held_out_psnr": point.held_out and asdict(point.held_out),
+        "held_out_keeps_promise": confirmed,
+        "psnr_to_full_run": point.psnr_full and asdict(point.psnr_full),
+        "time_ratio": asdict(point.ratio),
+        "seconds": asdict(point.seconds),
+        "reference": found.settings["reference"],
+        "guidance": found.settings["settings"]["guidance"],
+        "untouched_steps": found.settings["settings"]["steps"][0],
+        "machine": {key: value for key, value in found.machine.items() if key != "load_average"},
+    }
+    notes = [f"arm {point.arm}"]
+    if point.held_out is not None and not confirmed:
+        promised = f"{promise(file, point):g} dB promised"
+        notes.append(f"NOT CONFIRMED: {point.held_out.value:.1f} dB on held-out prompts, below the {promised}.")
+    if point.kind != PLAN:
+        notes.append("No plan was faster than this at its fidelity.")
+    steps = arm.steps(measured["untouched_steps"])
+    return Profile(Fingerprint.of(pipe, network_of(pipe)), solver, steps, config, measured, tuple(notes))

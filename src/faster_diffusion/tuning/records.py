@@ -1,0 +1,53 @@
+"""A tuning on disk: what is there is whole and is not measured again.
+
+manifest.json            what is tuned; another tuning does not go on from it
+calibration/, held-out/  images that others are compared with, see `evaluation.store`
+fidelity/ARM.json        likeness of an arm's images, batch by batch
+speed.json               seconds a network call and a step, for ranking
+times.json               seconds of calls, round by round
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..arms import Arm
+from ..evaluation.store import check_resumable, write_json
+
+
+class Records:
+    """What a tuning has measured so far.
+
+    Raises:
+        ValueError: the folder holds a tuning of something else.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        check_resumable(folder, manifest)
+        self.folder = folder
+        (folder / "fidelity").mkdir(parents=True, exist_ok=True)
+        write_json(folder / "manifest.json", manifest)
+
+    def fidelity(self, arm: Arm) -> dict[str, Any]:
+        """Batches of an arm by split and first prompt, such as "calibration-00004"."""
+        path = self._path(arm)
+        batches: dict[str, Any] = json.loads(path.read_text())["batches"] if path.is_file() else {}
+        return batches
+
+    def put_fidelity(self, arm: Arm, batches: Mapping[str, Any]) -> None:
+        write_json(self._path(arm), {"arm": arm.spec, "batches": dict(sorted(batches.items()))})
+
+    def fact(self, name: str) -> Any:
+        """A fact of the tuning as a whole, if it is known."""
+        path = self.folder / f"{name}.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def put_fact(self, name: str, value: Any) -> None:
+        write_json(self.folder / f"{name}.json", value)
+
+    def _path(self, arm: Arm) -> Path:
+        return self.folder / "fidelity" / f"{hashlib.sha256(arm.spec.encode()).hexdigest()[:16]}.json"

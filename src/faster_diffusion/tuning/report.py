@@ -1,0 +1,120 @@
+"""A tuning to read: ``tuning.md`` and the picture of its front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..arms import Arm
+from . import profiles
+from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
+
+_LOOKS = {PLAN: ("o", "#d55e00"), OTHER: ("^", "#009e73")}
+_CURVES = ("#0072b2", "#56b4e9", "#999999", "#cc79a7")
+
+
+def write(found: Tuning, folder: Path) -> None:
+    """Writes both."""
+    (folder / "tuning.md").write_text(markdown(found), encoding="utf-8")
+    picture(found).savefig(folder / "front.png", dpi=130, facecolor="white")
+
+
+def markdown(found: Tuning) -> str:
+    """What was found, in tables and sentences."""
+    title = "## Against fewer steps and other methods"
+    tables = [*_front(found), "", title, "", *_levels(found), "", *_profiles(found)]
+    return "\n".join([*_head(found), "", *tables, ""])
+
+
+def picture(found: Tuning) -> Any:
+    """Likeness over time: plans as points, fewer steps as a curve a solver, the front as a line."""
+    from matplotlib.figure import Figure as Drawing
+
+    drawing = Drawing(figsize=(8, 5), layout="constrained")
+    axes = drawing.add_subplot()
+    plain = [point for point in found.points if point.kind == FEWER_STEPS]
+    solvers = dict.fromkeys(Arm.parse(point.arm).solver for point in plain)
+    for solver, colour in zip(solvers, _CURVES * len(solvers), strict=False):
+        curve = [point for point in plain if Arm.parse(point.arm).solver == solver]
+        curve.sort(key=lambda point: Arm.parse(point.arm).step_count or 0)
+        axes.plot(*_places(curve), color=colour, marker=".", linewidth=1, label=f"fewer steps, {solver or 'own'}")
+    for kind, (marker, colour) in _LOOKS.items():
+        some = [point for point in found.points if point.kind == kind]
+        x, y = _places(some)
+        axes.plot(x, y, marker, color=colour, alpha=0.6, label=kind)
+        if kind == OTHER:
+            for point, place in zip(some, zip(x, y, strict=True), strict=True):
+                axes.annotate(point.arm, place, (5, -3), textcoords="offset points", fontsize=6)
+    axes.plot(*_places([found.point(arm) for arm in found.front]), color=_LOOKS[PLAN][1], linewidth=1.5, label="front")
+    axes.set_xscale("log")
+    axes.set_xlabel("time of a call, relative to the untouched pipeline")
+    axes.set_ylabel(f"PSNR to {found.settings['reference']}, dB")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=7)
+    return drawing
+
+
+def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [point.ratio.value for point in points], [point.psnr.value for point in points]
+
+
+def _head(found: Tuning) -> Iterator[str]:
+    settings, machine = found.settings, found.machine
+    yield f"# Tuning of {found.model['name'] or found.model['pipeline']}"
+    yield ""
+    guidance = settings["settings"]["guidance"]
+    yield (
+        f"Fidelity is PSNR to {settings['reference']}, the mean over {settings['prompts']['calibration']} prompts"
+        f"{f', guidance {guidance:g}' if guidance is not None else ''}; times are of a call that draws one image, the "
+        f"median of {settings['timed']['rounds']}, relative to {found.points[0].arm}. Brackets are 95 % intervals. "
+        f"{found.tried} ways of sampling were drawn with"
+        f"{'.' if found.complete else ', and the budget ended before all were.'}"
+    )
+    yield ""
+    yield (
+        f"{machine['gpu'] or machine['processor']}, {machine['torch_threads']} threads, torch {machine['torch']}, "
+        f"diffusers {machine['diffusers']}; load {machine['load_average'][0]:.1f} at the end."
+    )
+
+
+def _front(found: Tuning) -> Iterator[str]:
+    yield "## Front: nothing is faster and nearer at once"
+    yield ""
+    yield "| arm | PSNR | held-out | to its full run | time | seconds |"
+    yield "|---|---|---|---|---|---|"
+    for arm in found.front:
+        point = found.point(arm)
+        figures = (point.psnr, point.held_out, point.psnr_full)
+        cells = [arm, *(_text(figure, ".1f") for figure in figures), _text(point.ratio, ".3f")]
+        yield f"| {' | '.join([*cells, _text(point.seconds, '.3f')])} |"
+
+
+def _levels(found: Tuning) -> Iterator[str]:
+    yield "| PSNR at least | fastest plan | best curve of fewer steps | plan is faster by | fastest other | by |"
+    yield "|---|---|---|---|---|---|"
+    for level in found.levels:
+        cells = [f"{level.psnr:g} dB", level.plan or "none", level.fewer or "none", _text(level.gain, ".2f", "×")]
+        yield f"| {' | '.join([*cells, level.other or 'none', _text(level.gain_over_other, '.2f', '×')])} |"
+
+
+def _profiles(found: Tuning) -> Iterator[str]:
+    yield "## Profiles"
+    yield ""
+    for file, arm in found.profiles.items():
+        point = found.point(arm)
+        confirmed = profiles.kept(file, point)
+        verdict = "" if confirmed is None else ", confirmed" if confirmed else ", NOT confirmed"
+        yield (
+            f"- `{file}`: `{arm}`; promises {profiles.promise(file, point):.1f} dB, "
+            f"held-out {_text(point.held_out, '.1f')} dB{verdict}; {_text(point.ratio, '.3f')} of the time."
+        )
+    for arm, why in found.unfit.items():
+        yield f"- Not tried: `{arm}`. {why}"
+
+
+def _text(figure: Figure | None, form: str, unit: str = "") -> str:
+    if figure is None:
+        return "–"
+    ends = f" [{figure.interval[0]:{form}}, {figure.interval[1]:{form}}]" if figure.interval else ""
+    return f"{figure.value:{form}}{unit}{ends}"

@@ -1,0 +1,98 @@
+"""What a tuning found, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.intervals import Interval, bootstrap
+
+PLAN, FEWER_STEPS, OTHER = "plan", "fewer steps", "other method"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of several, and how far it may be off."""
+
+    value: float
+    interval: Interval | None
+
+    @classmethod
+    def mean(cls, values: Sequence[float]) -> Figure:
+        return cls(fmean(values), bootstrap(values))
+
+    @classmethod
+    def median(cls, values: Sequence[float]) -> Figure:
+        return cls(median(values), bootstrap(values, np.median))
+
+    @property
+    def low(self) -> float:
+        return self.interval[0] if self.interval else self.value
+
+
+@dataclass(frozen=True)
+class Point:
+    """A way of sampling that was measured on all calibration prompts."""
+
+    arm: str
+    kind: str
+    psnr: Figure  # dB to the reference, the mean over images
+    psnr_full: Figure | None  # of the first images, to the same solver's run of as many steps without reuse
+    held_out: Figure | None  # the same as psnr on prompts that nothing was chosen by
+    seconds: Figure  # of a call
+    ratio: Figure  # of the time of the untouched pipeline, round by round
+    foretold: float  # seconds, from network calls and FLOPs
+
+
+@dataclass(frozen=True)
+class Level:
+    """The fastest ways to come to a fidelity on calibration."""
+
+    psnr: float
+    plan: str | None  # the fastest plan with at least this mean; None if there is none
+    fewer: str | None  # the solver whose curve of fewer steps gets there first, between its points
+    gain: Figure | None  # how many times faster the plan is than that curve
+    other: str | None  # the fastest other method, the paper's plan among them
+    gain_over_other: Figure | None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Everything that was measured; ``to_dict`` is what ``tuning.json`` holds."""
+
+    model: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    points: tuple[Point, ...]  # all that were timed
+    front: tuple[str, ...]  # arms that nothing beats in time and fidelity at once, the fastest first
+    levels: tuple[Level, ...]
+    profiles: Mapping[str, str]  # file -> arm
+    unfit: Mapping[str, str]  # arm -> why it cannot be used
+    tried: int  # ways of sampling that were drawn with
+    complete: bool  # whether the budget was enough for all that was to be tried
+
+    def point(self, arm: str) -> Point:
+        return next(point for point in self.points if point.arm == arm)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Tuning:
+        """The inverse of ``to_dict``."""
+        points = tuple(Point(**_with_figures(point)) for point in content["points"])
+        levels = tuple(Level(**_with_figures(level)) for level in content["levels"])
+        return cls(**{**content, "points": points, "levels": levels, "front": tuple(content["front"])})
+
+
+def _with_figures(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _figure(value) if isinstance(value, dict) else value for name, value in fields.items()}
+
+
+def _figure(content: Mapping[str, Any]) -> Figure:
+    ends = content["interval"]
+    return Figure(content["value"], ends and (ends[0], ends[1]))

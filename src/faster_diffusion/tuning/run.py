@@ -1,0 +1,309 @@
+"""A tuning: search over prompts by successive halving, real times for what is left, held-out prompts to confirm."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tqdm import tqdm
+
+from .. import solvers
+from ..arms import Arm
+from ..benchmark import machine
+from ..evaluation.cost import network_of
+from ..evaluation.drawing import Settings, check_takes_prompts, draw
+from ..evaluation.extra import check_extra
+from ..evaluation.fingerprint import fingerprint, versions
+from ..evaluation.prompts import Prompt
+from ..evaluation.store import write_json
+from ..profile import Solver
+from . import levels, placement, profiles, report, speed
+from .halving import dominated, front, survivors
+from .lab import CALIBRATION, HELD_OUT, Lab
+from .records import Records
+from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
+from .space import Space
+from .speed import Speed, Times
+
+LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0)  # dB
+
+_TIMED = 16  # plans whose seconds are measured, at most
+_KEPT = 0.5  # share of the plans that goes on to more prompts, at most
+_SEARCH = 0.6  # share of the budget after which nothing new is tried
+
+
+def tune(
+    pipe: Any,
+    prompts: Sequence[Prompt | str],
+    *,
+    out: str | Path,
+    settings: Settings | None = None,
+    calibration: int = 16,
+    min_psnr: float = 35.0,
+    max_seconds: float | None = None,
+    budget_minutes: float | None = None,
+    space: Space | None = None,
+    reference: str = "ddim-trailing:250",
+    rounds: int = 7,
+    seed: int = 0,
+    name: str = "",
+    progress: bool = False,
+) -> Tuning:
+    """Finds the fastest ways to sample a pipeline at a given fidelity, here and now, and writes profiles of them.
+
+    Fidelity is PSNR to a run of many steps; it does not depend on the machine, times do. A tuning that was stopped is
+    gone on with when it is called again with the same arguments.
+
+    Args:
+        pipe: a pipeline that draws images from prompts.
+        prompts: the first ``calibration`` (at most half of them) choose, the others confirm. Texts get seeds that count
+            up from ``seed``.
+        out: a folder, which is made.
+        settings: guidance, size, images drawn at once; its steps are those of the untouched pipeline.
+        min_psnr: dB that a profile is wanted for, beside those of ``LEVELS``.
+        max_seconds: of a call that draws one image; the best within them gets a profile too.
+        budget_minutes: about how long it may take; without it all of ``space`` is tried.
+        space: what is tried.
+        reference: the run of many steps, as an arm.
+        rounds: how often each time is measured.
+        name: the model's, for the report.
+        progress: whether to show progress bars on stderr.
+
+    Raises:
+        ValueError: something is not understood, or ``out`` holds another tuning.
+        ImportError: the extra ``eval`` is not installed.
+    """
+    check_extra()
+    check_takes_prompts([pipe])
+    started, settings, space = clock.monotonic(), settings or Settings(batch_size=4), space or Space()
+    named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
+    if len(named) < 2:
+        raise ValueError(f"Tuning needs two prompts or more, to choose by and to confirm with; got {len(named)}.")
+    count = min(calibration, len(named) // 2)
+    split = {CALIBRATION: named[:count], HELD_OUT: named[count:]}
+    manifest: dict[str, Any] = {
+        "model": {"name": name, **fingerprint(pipe)},
+        "prompts": {key: [prompt.to_dict() for prompt in part] for key, part in split.items()},
+        "settings": settings.to_dict(),
+        "reference": Arm.parse(reference).spec,
+        "space": space.to_dict(),
+        "versions": versions(),
+    }
+    records = Records(Path(out), manifest)
+    full = [Arm.parse(f"{solver}:{steps}") for solver, steps in space.runs]
+    lab = Lab(pipe, split, settings, Arm.parse(reference), full, records)
+    until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
+    with _quiet(pipe):
+        rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=not _among(pipe, space.solvers))])
+        told = _speed(lab, space)
+        _measured(lab, rivals, CALIBRATION, progress, "fewer steps")
+        plans, unfit_plans = _able(pipe, space.plans(network_of(pipe), _placed(lab, space)))
+        costs = {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in (*rivals, *plans)}
+        finalists, complete = _search(lab, plans, costs, until, progress)
+        timed = [*rivals, *_decoded_otherwise(finalists)]
+        times = speed.time(pipe, timed, split[CALIBRATION][:1], settings, rounds, records, progress)
+        points = _points(lab, rivals, timed, times, costs)
+        chosen = profiles.choose(points, (*LEVELS, min_psnr), max_seconds)
+        rival = [point.arm for psnr in LEVELS for point in profiles.fastest(points, psnr, FEWER_STEPS)]
+        confirmed = dict.fromkeys(_drawn_as(Arm.parse(arm), rivals) for arm in (*chosen.values(), *rival))
+        _measured(lab, list(confirmed), HELD_OUT, progress, "held-out prompts")
+    points = _points(lab, rivals, timed, times, costs)
+    found = Tuning(
+        model=manifest["model"],
+        settings={
+            **{key: manifest[key] for key in ("settings", "reference", "space")},
+            "prompts": {key: len(part) for key, part in split.items()},
+            "timed": {"images": 1, "rounds": rounds},
+        },
+        machine=machine(),
+        points=tuple(points),
+        front=tuple(_front(points)),
+        levels=tuple(levels.level(psnr, points, _curves(points), times) for psnr in sorted({*LEVELS, min_psnr})),
+        profiles=chosen,
+        unfit={**unfit, **unfit_plans},
+        tried=len(list((records.folder / "fidelity").glob("*.json"))),
+        complete=complete,
+    )
+    profiles.write(pipe, found, records.folder / "profiles")
+    write_json(records.folder / "tuning.json", found.to_dict())
+    report.write(found, records.folder)
+    return found
+
+
+def _among(pipe: Any, names: Sequence[str]) -> bool:
+    """Whether a pipeline's own solver is one of these."""
+    own = Solver.of(pipe.scheduler)
+    return any(Solver.of(solvers.make(name, pipe.scheduler.config)) == own for name in names)
+
+
+def _able(pipe: Any, arms: Iterable[Arm]) -> tuple[list[Arm], dict[str, str]]:
+    """The different arms that fit a pipeline, and why the others do not."""
+    reasons = {arm: arm.applicable(pipe) for arm in dict.fromkeys(arms)}
+    return [arm for arm in reasons if reasons[arm] is None], {arm.spec: why for arm, why in reasons.items() if why}
+
+
+def _speed(lab: Lab, space: Space) -> Speed:
+    """Measured once for a tuning, so that its ranking stays the same."""
+    known = lab.records.fact("speed")
+    if known is None:
+        reuse = space.fitting(network_of(lab.pipe))
+        known = Speed.told(lab.pipe, lab.prompts[CALIBRATION][:1], lab.settings, reuse).to_dict()
+        lab.records.put_fact("speed", known)
+    return Speed(**known)
+
+
+def _placed(lab: Lab, space: Space) -> dict[tuple[str, int], dict[int, list[int]]]:
+    """Where key steps are best, from a full run of the first batch with every solver and number of steps."""
+    known: dict[str, dict[str, list[int]]] = lab.records.fact("placements") or {}
+    placed = {}
+    for solver, steps in space.runs:
+        spec = f"{solver}:{steps}"
+        if spec not in known:
+            known[spec] = {str(keys): list(orders) for keys, orders in _best_keys(lab, solver, steps, space).items()}
+            lab.records.put_fact("placements", known)
+        placed[solver, steps] = {int(keys): orders for keys, orders in known[spec].items()}
+    return placed
+
+
+def _best_keys(lab: Lab, solver: str, steps: int, space: Space) -> Mapping[int, Sequence[int]]:
+    arm, batch = Arm.parse(f"{solver}:{steps}"), lab.batches(CALIBRATION)[0]
+    with arm.applied(lab.pipe):
+        predictions = placement.record(lab.pipe.scheduler)
+        prompts = [lab.prompts[CALIBRATION][number] for number in batch]
+        lab.keep(arm, CALIBRATION, batch, draw(arm, [lab.pipe], prompts, lab.settings))
+        try:
+            influence = placement.influences(lab.pipe.scheduler)
+        except ValueError:
+            return {}
+    if len(predictions) != len(influence):
+        return {}
+    return placement.best_keys(placement.inner_products(predictions), influence, space.budgets(steps))
+
+
+def _measured(lab: Lab, arms: Sequence[Arm], split: str, progress: bool, about: str) -> None:
+    """Measures arms on all prompts of a split."""
+    work = [(arm, batch) for batch in lab.batches(split) for arm in arms]
+    for arm, batch in tqdm(work, desc=about, unit="batch", disable=not progress):
+        lab.measure(arm, split, batch)
+
+
+def _search(
+    lab: Lab, plans: Sequence[Arm], costs: Mapping[str, float], until: float | None, progress: bool
+) -> tuple[list[Arm], bool]:
+    """The plans that are worth their seconds, and whether there was time to try all.
+
+    Successive halving over prompts: one batch, two, then all. The cheapest first, so that a small budget goes far.
+    """
+    batches = lab.batches(CALIBRATION)
+    alive, complete = sorted(plans, key=lambda arm: costs[arm.spec]), True
+    for upto in sorted({1, min(2, len(batches)), len(batches)}):
+        with tqdm(total=len(alive), desc=f"plans, {batches[upto - 1].stop} prompts", disable=not progress) as bar:
+            for arm in alive:
+                if until is not None and clock.monotonic() > until:
+                    complete = False
+                    break
+                for batch in batches[:upto]:
+                    lab.measure(arm, CALIBRATION, batch)
+                bar.update()
+        if not complete:
+            break
+        left = survivors(*_standing(lab, alive, costs, upto), share=1.0 if upto == len(batches) else _KEPT)
+        alive = [arm for arm in alive if arm.spec in left]
+    if not complete:  # what leads by what is known is measured in full all the same
+        known = [arm for arm in alive if lab.scores(arm, CALIBRATION)]
+        alive = [arm for arm in known if lab.complete(arm, CALIBRATION)] or _leading(lab, known, costs, 1)
+        _measured(lab, alive, CALIBRATION, progress, "what leads")
+    return _leading(lab, alive, costs, None), complete
+
+
+def _standing(
+    lab: Lab, arms: Sequence[Arm], costs: Mapping[str, float], batches: int | None
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Foretold seconds and likeness by arm."""
+    scores = {arm.spec: lab.scores(arm, CALIBRATION, batches=batches) for arm in arms}
+    return {spec: costs[spec] for spec in scores}, scores
+
+
+def _leading(lab: Lab, arms: Sequence[Arm], costs: Mapping[str, float], batches: int | None) -> list[Arm]:
+    """The front, and what cannot be told from it, as many as are timed; the cheapest first."""
+    seconds, scores = _standing(lab, arms, costs, batches)
+    means = {spec: fmean(values) for spec, values in scores.items()}
+    best, lost = front(seconds, means), dominated(seconds, scores)
+    close = [spec for spec in seconds if spec not in best and spec not in lost]
+    kept = {*best, *sorted(close, key=lambda spec: -means[spec])[: max(0, _TIMED - len(best))]}
+    return [arm for arm in arms if arm.spec in kept]
+
+
+def _decoded_otherwise(plans: Sequence[Arm]) -> list[Arm]:
+    """Plans, each that has something to decode also one by one and in small groups: the same images, otherwise fast."""
+    found: list[Arm] = []
+    for plan in plans:
+        found.append(plan)
+        config = plan.propagation
+        if config is not None and str(config.reuse).startswith(("encoder", "decoder")):
+            found += [replace(plan, propagation=replace(config, parallel=limit), name="") for limit in (False, 4)]
+    return found
+
+
+def _points(
+    lab: Lab, rivals: Sequence[Arm], arms: Sequence[Arm], times: Times, costs: Mapping[str, float]
+) -> list[Point]:
+    """All that is known of arms that were timed."""
+    base = times[rivals[0].spec]
+    points = []
+    for arm in arms:
+        measured = _drawn_as(arm, rivals)
+        full = lab.scores(measured, CALIBRATION, "psnr_full")
+        held_out = lab.scores(measured, HELD_OUT) if lab.complete(measured, HELD_OUT) else []
+        kind = OTHER if arm.peers or arm.propagation else FEWER_STEPS
+        points.append(
+            Point(
+                arm=arm.spec,
+                kind=kind if arm in rivals else PLAN,
+                psnr=Figure.mean(lab.scores(measured, CALIBRATION)),
+                psnr_full=Figure.mean(full) if full else None,
+                held_out=Figure.mean(held_out) if held_out else None,
+                seconds=Figure.median(times[arm.spec]),
+                ratio=Figure.median([a / b for a, b in zip(times[arm.spec], base, strict=True)]),
+                foretold=costs[measured.spec],
+            )
+        )
+    return points
+
+
+def _drawn_as(arm: Arm, rivals: Sequence[Arm]) -> Arm:
+    """The arm by whose images one is judged: all decoded at once, as the search draws plans."""
+    if arm.propagation is None or arm in rivals:
+        return arm
+    return replace(arm, propagation=replace(arm.propagation, parallel=True), name="")
+
+
+def _front(points: Sequence[Point]) -> list[str]:
+    seconds = {point.arm: point.seconds.value for point in points}
+    return front(seconds, {point.arm: point.psnr.value for point in points})
+
+
+def _curves(points: Sequence[Point]) -> dict[str, list[str]]:
+    """Solver -> arms of it alone, by number of steps."""
+    arms = [Arm.parse(point.arm) for point in points if point.kind == FEWER_STEPS]
+    arms.sort(key=lambda arm: arm.step_count or 0)
+    curves: dict[str, list[str]] = {}
+    for arm in arms:
+        curves.setdefault(arm.solver or "own", []).append(arm.spec)
+    return curves
+
+
+@contextmanager
+def _quiet(pipe: Any) -> Iterator[None]:
+    """Within it, the pipeline shows no progress bar of its own."""
+    before = dict(getattr(pipe, "_progress_bar_config", {}))
+    pipe.set_progress_bar_config(disable=True)
+    try:
+        yield
+    finally:
+        pipe.set_progress_bar_config(**before)

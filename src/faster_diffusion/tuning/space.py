@@ -1,0 +1,118 @@
+"""What is searched: ways of sampling, as arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from ..arms import Arm
+from ..reuse import Reuse
+
+
+@dataclass(frozen=True)
+class Space:
+    """The ways of sampling that are tried; every combination that makes sense.
+
+    Args:
+        solvers: of ``solvers.SOLVERS``, for plans and for fewer steps.
+        steps: of a plan, key steps and others.
+        keys: how many of these are key.
+        placements: where: ``uniform``, ``early`` (gaps that grow), ``measured`` (see `placement`).
+        degrees: of the forecast that carries the prediction to the steps between.
+        reuse: what plans reuse that run a part of the network at every step.
+        gaps: between the key steps of these.
+        fewer: steps of plain runs, the rivals of plans.
+        beside: other rivals.
+    """
+
+    solvers: tuple[str, ...] = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
+    steps: tuple[int, ...] = (25, 50)
+    keys: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 18)
+    placements: tuple[str, ...] = ("uniform", "early", "measured")
+    degrees: tuple[int, ...] = (1, 2)
+    reuse: tuple[str, ...] = ("encoder", "decoder:2", "deep:1")
+    gaps: tuple[int, ...] = (2, 4)
+    fewer: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
+    beside: tuple[str, ...] = (
+        "ddim:50 + paper",
+        "dpm++:20 + paper",
+        "ddim:50 + deepcache:3",
+        "dpm++-trailing:20 + deepcache:2",
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """Solvers with the numbers of steps of plans."""
+        return [(solver, steps) for solver in self.solvers for steps in self.steps]
+
+    def rivals(self, own: bool = True) -> list[Arm]:
+        """What plans have to beat: fewer steps of each solver, the paper's plan, other methods.
+
+        Args:
+            own: whether the pipeline's own solver is none of ``solvers``.
+        """
+        solvers = ("steps", *self.solvers) if own else self.solvers
+        plain = [f"{solver}:{steps}" for solver in solvers for steps in self.fewer]
+        return [Arm.parse(spec) for spec in (*plain, *self.beside)]
+
+    def budgets(self, steps: int) -> list[int]:
+        """Numbers of key steps that leave something to save in a run of ``steps``."""
+        return [keys for keys in self.keys if keys <= 0.7 * steps]
+
+    def fitting(self, network: nn.Module) -> list[str]:
+        """What of ``reuse`` a network has the parts for."""
+        return [reuse for reuse in self.reuse if _fits(reuse, network)]
+
+    def plans(self, network: nn.Module, placed: Mapping[tuple[str, int], Mapping[int, Sequence[int]]]) -> list[Arm]:
+        """All plans for a network.
+
+        Args:
+            placed: solver and steps -> number of keys -> where they are best, as far as that is known.
+        """
+        fitting = self.fitting(network)
+        specs = [
+            spec for run in self.runs for spec in (*self._output(*run, placed.get(run, {})), *self._part(*run, fitting))
+        ]
+        return [Arm.parse(spec) for spec in dict.fromkeys(specs)]
+
+    def _output(self, solver: str, steps: int, placed: Mapping[int, Sequence[int]]) -> Iterator[str]:
+        """Plans whose other steps run nothing."""
+        for budget in self.budgets(steps):
+            places = {"uniform": f"uniform:{-(-steps // budget)}", "early": _text(denser_early(steps, budget))}
+            if budget in placed:
+                places["measured"] = _text(placed[budget])
+            for keys in (places[name] for name in self.placements if name in places):
+                for degree in self.degrees:
+                    yield f"{solver}:{steps} + {keys} + output + forecast:{degree}"
+
+    def _part(self, solver: str, steps: int, fitting: Sequence[str]) -> Iterator[str]:
+        """Plans whose other steps run a part of the network."""
+        for reuse in fitting:
+            for gap in self.gaps:
+                yield f"{solver}:{steps} + uniform:{gap} + {reuse} + forecast:1"
+
+
+def denser_early(steps: int, keys: int) -> list[int]:
+    """Key steps whose gaps grow towards the end: ``keys`` different ones, the i-th near steps (i / keys)^1.5."""
+    orders: list[int] = []
+    for number in range(keys):
+        orders.append(max(round(steps * (number / keys) ** 1.5), orders[-1] + 1 if orders else 0))
+    return orders
+
+
+def _text(orders: Sequence[int]) -> str:
+    return ",".join(map(str, orders)) + ("," if len(orders) == 1 else "")
+
+
+def _fits(reuse: str, network: nn.Module) -> bool:
+    try:
+        Reuse.parse(reuse).split(network)
+    except ValueError:
+        return False
+    return True

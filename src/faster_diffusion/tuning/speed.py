@@ -1,0 +1,115 @@
+"""Seconds of arms: foretold for the ranking of many, and measured, interleaved, for those that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+from tqdm import tqdm
+
+from .. import solvers
+from ..arms import Arm
+from ..benchmark.timing import interleave
+from ..evaluation.cost import network_of
+from ..evaluation.drawing import Settings, draw
+from ..evaluation.prompts import Prompt
+from ..schedule import KeySteps
+from .records import Records
+
+Times = dict[str, list[float]]  # seconds of every round by arm
+
+_FEW, _MANY = 6, 18  # steps of the runs that the speed is told from
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a call is made of: seconds a network call, a step of the scheduler, and beside them."""
+
+    call: float
+    step: float
+    rest: float
+    shares: Mapping[str, float]  # what is reused -> the share of a network call that is still computed, by FLOPs
+
+    @classmethod
+    def told(cls, pipe: Any, prompts: Sequence[Prompt], settings: Settings, reuse: Sequence[str]) -> Speed:
+        """From a few short runs."""
+        few, many = Arm.parse(f"steps:{_FEW}"), Arm.parse(f"steps:{_MANY}")
+        one = Arm.parse(f"steps:{_MANY} + 0, + output")
+        runs = _rounds(pipe, [few, many, one], prompts, settings, _TRIES, warm_up=True)
+        few_s, many_s, one_s = (median(runs[arm.spec]) for arm in (few, many, one))
+        both = max(0.0, (many_s - few_s) / (_MANY - _FEW))
+        call = min(both, max(0.0, (many_s - one_s) / (_MANY - 1)))
+        shares = {kind: _share(pipe, kind, prompts[:1], settings) for kind in reuse}
+        return cls(call, both - call, max(0.0, few_s - _FEW * both), shares)
+
+    def foretell(self, arm: Arm, pipe: Any, steps: int) -> float:
+        """Seconds of an arm; what peers save is not known."""
+        calls = network_calls(arm, pipe, steps)
+        computed: float = calls
+        if arm.propagation is not None:
+            keys = len(KeySteps.parse(arm.propagation.key_steps).orders(calls))
+            computed = keys + (calls - keys) * self.shares.get(str(arm.propagation.reuse), 0.0)
+        return self.rest + self.call * computed + self.step * calls
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def network_calls(arm: Arm, pipe: Any, steps: int) -> int:
+    """How often a run of the solver evaluates the network, nothing reused."""
+    config = pipe.scheduler.config
+    scheduler = solvers.make(arm.solver, config) if arm.solver else type(pipe.scheduler).from_config(config)
+    scheduler.set_timesteps(arm.steps(steps))
+    return len(scheduler.timesteps)
+
+
+def time(
+    pipe: Any,
+    arms: Sequence[Arm],
+    prompts: Sequence[Prompt],
+    settings: Settings,
+    rounds: int,
+    records: Records,
+    progress: bool = False,
+) -> Times:
+    """Seconds of a call that draws ``prompts``, round by round; rounds that were measured before are not redone."""
+    specs = [arm.spec for arm in arms]
+    known = records.fact("times") or {}
+    times: Times = known["seconds"] if known.get("arms") == specs else {spec: [] for spec in specs}
+    done = len(times[specs[0]])
+    with tqdm(total=rounds, initial=done, desc="timing", unit="round", disable=not progress) as bar:
+        for number in range(done, rounds):
+            order = list(arms)[:: -1 if number % 2 else 1]
+            measured = _rounds(pipe, order, prompts, settings, 1, warm_up=number == done)
+            times = {spec: [*times[spec], *measured[spec]] for spec in specs}
+            records.put_fact("times", {"arms": specs, "seconds": times})
+            bar.update()
+    return times
+
+
+def _rounds(
+    pipe: Any, arms: Sequence[Arm], prompts: Sequence[Prompt], settings: Settings, rounds: int, warm_up: bool
+) -> Times:
+    by_name = {arm.spec: arm for arm in arms}
+
+    def within(name: str) -> AbstractContextManager[Any]:
+        return by_name[name].applied(pipe)
+
+    calls = {name: partial(draw, arm, [pipe], prompts, settings) for name, arm in by_name.items()}
+    timings = interleave(network_of(pipe), calls, rounds, int(warm_up), within)
+    return {name: timing.call for name, timing in timings.items()}
+
+
+def _share(pipe: Any, reuse: str, prompts: Sequence[Prompt], settings: Settings) -> float:
+    """Of the FLOPs of the network, what a step that is not key computes."""
+    arm = Arm.parse(f"steps:2 + 0, + {reuse} + sequential")
+    with arm.applied(pipe) as handle:
+        draw(arm, [pipe], prompts, settings)
+        assert handle is not None
+        summary = handle.summary()
+    return 1 - summary.flops_saved * (summary.computed + summary.reused) / summary.reused

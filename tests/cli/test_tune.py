@@ -1,0 +1,42 @@
+"""`faster-diffusion tune`."""
+
+import json
+from dataclasses import replace
+
+import faster_diffusion as fd
+from faster_diffusion.cli import tune as command_module
+from tests.evaluation import tiny
+from tests.tuning.tiny import SPACE
+
+
+def test_tunes_a_folder_and_goes_on(run, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(command_module, "Space", lambda solvers: replace(SPACE, solvers=solvers))
+    (tmp_path / "prompts.txt").write_text("a\nb\nc\n")
+    command = ("tune", tiny_model, "--prompts", "prompts.txt", "--out", "tuned", "--solver", "ddim-trailing")
+    options = ("--reference", "ddim:12", "--steps", 6, "--guidance", 3, "--rounds", 1, "--budget-minutes", 0)
+    result = run(*command, *options, "--calibration", 1)
+    assert result.exit_code == 0, result.stderr
+    assert "Front: nothing is faster and nearer at once" in result.stdout
+    assert "Profiles: tuned/profiles; picture: tuned/front.png" in result.stdout
+    assert json.loads((tmp_path / "tuned" / "manifest.json").read_text())["settings"]["guidance"] == 3
+    profile = next((tmp_path / "tuned" / "profiles").glob("*.json"))
+    assert fd.enable(tiny.pipeline(), key_steps=profile).profile.path == profile
+    assert "holds another" in run(*command, *options, "--calibration", 1, "--seed", 3).stderr
+
+
+def test_what_is_wrong_is_said_before_the_model_is_loaded(run, tmp_path):
+    (tmp_path / "one.txt").write_text("a\n")
+    for options, says in (
+        (("--reference", "magic"), "--reference: Arm part 'magic' is not understood"),
+        (("--solver", "magic"), "Unknown scheduler 'magic'"),
+        (("--prompts", "nowhere.txt"), "no file or folder nowhere.txt"),
+        (("--prompts", "one.txt"), "one.txt has 1 prompt"),
+    ):
+        result = run("tune", "scenes", *options)
+        assert result.exit_code == 2
+        assert says in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_model_that_is_not_embedded_needs_prompts(run, tiny_model):
+    assert "This model needs --prompts" in run("tune", tiny_model).stderr

@@ -1,0 +1,190 @@
+"""A tuning as a whole: what it finds and writes, what a killed one loses, what it promises."""
+
+import itertools
+import json
+
+import pytest
+import torch
+
+import faster_diffusion as fd
+from faster_diffusion.arms import Arm
+from faster_diffusion.evaluation import Settings
+from faster_diffusion.tuning import profiles
+from faster_diffusion.tuning.lab import Lab
+from faster_diffusion.tuning.records import Records
+from faster_diffusion.tuning.report import markdown
+from faster_diffusion.tuning.results import FEWER_STEPS, OTHER, PLAN, Figure
+from tests import toys
+from tests.evaluation import tiny as evaluated
+from tests.tuning import tiny
+
+
+def test_fd_tune_is_the_tuner():
+    from faster_diffusion.tuning import tune
+
+    assert fd.tune is tune
+
+
+def test_writes_the_front_with_a_picture_and_profiles(run):
+    assert {"manifest.json", "tuning.json", "tuning.md", "front.png", "profiles"} <= {
+        path.name for path in run.folder.iterdir()
+    }
+    assert json.loads((run.folder / "tuning.json").read_text()) == json.loads(json.dumps(run.found.to_dict()))
+    assert (run.folder / "tuning.md").read_text() == markdown(run.found)
+    assert {path.name for path in (run.folder / "profiles").iterdir()} == set(run.found.profiles)
+
+
+def test_the_front_rises_in_time_and_fidelity(run):
+    points = [run.found.point(arm) for arm in run.found.front]
+    for before, after in itertools.pairwise(points):
+        assert before.seconds.value <= after.seconds.value
+        assert before.psnr.value < after.psnr.value
+
+
+def test_every_kind_is_timed_beside_the_untouched_pipeline(run):
+    assert {point.kind for point in run.found.points} == {PLAN, FEWER_STEPS, OTHER}
+    assert run.found.points[0].arm == "steps:6"
+    assert run.found.points[0].ratio.value == 1
+
+
+def test_figures_have_intervals_and_plans_a_likeness_to_their_full_run(run):
+    for point in run.found.points:
+        low, high = point.psnr.interval
+        assert low <= point.psnr.value <= high
+        assert (point.psnr_full is not None) == (point.kind == PLAN)
+
+
+def test_held_out_prompts_confirm_what_became_a_profile(run):
+    assert all(run.found.point(arm).held_out is not None for arm in run.found.profiles.values())
+
+
+def test_a_profile_samples_as_the_arm_that_it_came_from(run):
+    file, spec = next(item for item in run.found.profiles.items())
+    by_hand, pipe = evaluated.pipeline(), evaluated.pipeline()
+    call = {"prompt": "a", "guidance_scale": 3.0, "output_type": "latent"}
+    handle = fd.enable(pipe, key_steps=run.folder / "profiles" / file)
+    made = pipe(**call, num_inference_steps=handle.profile.steps, generator=torch.Generator().manual_seed(0)).images
+    arm = Arm.parse(spec)
+    with arm.applied(by_hand):
+        expected = by_hand(**call, num_inference_steps=arm.steps(6), generator=torch.Generator().manual_seed(0)).images
+    assert torch.equal(made, expected)
+    assert handle.profile.measured["reference"] == "ddim-trailing:12"
+
+
+def test_a_profile_for_a_time_is_the_nearest_within_it(run):
+    best = run.found.point(run.found.profiles["best-within-100s.json"])
+    assert best.psnr.low == max(p.psnr.low for p in run.found.points if not Arm.parse(p.arm).peers)
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory):
+    """A tuning without time for plans, of texts; with the pipeline, and what that drew before."""
+    pipe, folder = evaluated.pipeline(), tmp_path_factory.mktemp("hurried")
+    before = pipe.scheduler, toys.sample(pipe)
+    found = tiny.run(folder, pipe=pipe, prompts=["a", "b"], seed=5, budget_minutes=0, rounds=1)
+    return found, folder, pipe, before
+
+
+def test_leaves_the_pipeline_as_it_was(hurried):
+    _, _, pipe, (own, expected) = hurried
+    assert pipe.scheduler is own
+    assert not fd.is_enabled(pipe)
+    assert torch.equal(toys.sample(pipe), expected)
+
+
+def test_without_time_the_rivals_are_measured_and_it_is_said_that_not_all_was_tried(hurried):
+    found = hurried[0]
+    assert not found.complete
+    assert {point.kind for point in found.points} == {FEWER_STEPS, OTHER}
+    assert "the budget ended before all were" in markdown(found)
+
+
+def test_texts_get_seeds_that_count_up(hurried):
+    prompts = json.loads((hurried[1] / "manifest.json").read_text())["prompts"]
+    assert prompts == {
+        "calibration": [{"prompt": "a", "seed": 5}],
+        "held-out": [{"prompt": "b", "seed": 6}],
+    }
+
+
+class Killed(BaseException):
+    """What no handler of errors takes."""
+
+
+def test_a_killed_tuning_goes_on_and_measures_the_same_to_the_byte(run, tmp_path, monkeypatch):
+    folder, draws = tmp_path / "run", 0
+    draw = Lab.draw
+
+    def killed(self, *args):
+        nonlocal draws
+        draws += 1
+        if draws % 14 == 0:
+            raise Killed
+        return draw(self, *args)
+
+    monkeypatch.setattr(Lab, "draw", killed)
+    kills, measured = 0, 0
+    while True:
+        try:
+            tiny.run(folder, max_seconds=100)
+            break
+        except Killed:
+            kills += 1
+            batches = sum(len(json.loads(text)["batches"]) for text in tiny.fidelity(folder).values())
+            assert batches > measured or kills == 1
+            measured = batches
+    assert kills >= 2
+    common = tiny.fidelity(folder).keys() & tiny.fidelity(run.folder).keys()
+    assert len(common) >= len(tiny.SPACE.rivals())
+    for name in common:
+        there, here = (json.loads(tiny.fidelity(place)[name])["batches"] for place in (run.folder, folder))
+        assert all(here[key] == there[key] for key in here.keys() & there.keys())
+
+
+def test_a_finished_tuning_draws_nothing_anew(run, monkeypatch):
+    before = tiny.fidelity(run.folder), (run.folder / "times.json").read_bytes()
+    monkeypatch.setattr(Lab, "draw", lambda *args: pytest.fail("drawn anew"))
+    again = tiny.run(run.folder, max_seconds=100)
+    assert (tiny.fidelity(run.folder), (run.folder / "times.json").read_bytes()) == before
+    assert (again.front, again.profiles, again.points) == (run.found.front, run.found.profiles, run.found.points)
+
+
+def test_another_tuning_does_not_go_on_from_it(run):
+    with pytest.raises(ValueError, match="settings guidance is 4"):
+        tiny.run(run.folder, settings=Settings((6,), 4.0, batch_size=1))
+
+
+def test_one_prompt_is_not_enough(tmp_path):
+    with pytest.raises(ValueError, match="two prompts or more"):
+        tiny.run(tmp_path, prompts=["a"])
+
+
+def test_a_record_is_there_whole_or_not_at_all(tmp_path):
+    records = Records(tmp_path, {"of": "this"})
+    arm = Arm.parse("paper")
+    records.put_fidelity(arm, {"b": {"psnr": [1.0]}, "a": {"psnr": [2.0]}})
+    assert list(records.fidelity(arm)) == ["a", "b"]
+    assert records.fidelity(Arm.parse("uniform:2")) == {}
+    assert [path.suffix for path in (tmp_path / "fidelity").iterdir()] == [".json"]
+
+
+@pytest.mark.parametrize(("held_out", "marked"), [(34.0, True), (36.0, False)])
+def test_a_profile_that_held_out_prompts_do_not_confirm_is_marked(run, held_out, marked):
+    from dataclasses import replace
+
+    arm = next(point for point in run.found.points if point.kind == PLAN)
+    point = replace(arm, psnr=Figure(37.0, (35.5, 38.0)), held_out=Figure(held_out, None))
+    made = profiles.profile(evaluated.pipeline(), run.found, "fastest-at-35dB.json", point)
+    assert any("NOT CONFIRMED: 34.0 dB" in note for note in made.notes) == marked
+    assert made.measured["held_out_keeps_promise"] is not marked
+
+
+def test_a_promise_is_the_lower_end_of_the_interval(run):
+    from dataclasses import replace
+
+    sure, unsure = (
+        replace(run.found.points[number], psnr=Figure(36.0, interval), seconds=Figure(seconds, None))
+        for number, interval, seconds in ((0, (35.2, 37.0), 2.0), (1, (34.0, 38.0), 1.0))
+    )
+    chosen = profiles.choose([sure, unsure], [35.0, 50.0], max_seconds=1.5)
+    assert chosen == {"fastest-at-35dB.json": sure.arm, "best-within-1.5s.json": unsure.arm}

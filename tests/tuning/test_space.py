@@ -1,0 +1,48 @@
+"""What is searched."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faster_diffusion.arms import Arm
+from faster_diffusion.tuning import Space
+from faster_diffusion.tuning.space import denser_early
+from tests import toys
+
+
+@given(st.integers(1, 100).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))))
+def test_growing_gaps_are_different_steps_of_the_run(given):
+    steps, keys = given
+    orders = denser_early(steps, keys)
+    assert orders == sorted(set(orders))
+    assert (len(orders), orders[0]) == (keys, 0)
+    if keys <= steps // 2:
+        assert orders[-1] < steps
+
+
+def test_plans_are_different_arms_that_fit_the_network():
+    space = Space()
+    placed = {run: {keys: range(keys) for keys in space.budgets(run[1])} for run in space.runs}
+    plans = space.plans(toys.unet(), placed)
+    assert len(plans) == len(set(plans))
+    assert {arm.solver for arm in plans} == set(space.solvers)
+    assert {str(arm.propagation.reuse) for arm in plans} == {"output", *space.reuse}
+    pipe = toys.stable_diffusion()
+    assert all(arm.applicable(pipe) is None for arm in plans[::20])
+
+
+def test_a_network_without_a_part_gets_no_plan_of_it():
+    space = Space(reuse=("decoder:3", "decoder:4", "deep:9"))
+    assert space.fitting(toys.unet()) == ["decoder:3"]
+
+
+def test_plans_leave_steps_to_save():
+    space = Space(keys=(5, 20), steps=(25,))
+    assert space.budgets(25) == [5]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_rivals_are_fewer_steps_of_every_solver_and_other_methods(own):
+    space = Space(solvers=("ddim",), fewer=(4, 8), beside=("ddim:50 + paper",))
+    plain = ["steps:4", "steps:8"] if own else []
+    assert space.rivals(own) == [Arm.parse(spec) for spec in (*plain, "ddim:4", "ddim:8", "ddim:50 + paper")]
