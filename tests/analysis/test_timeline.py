@@ -8,6 +8,7 @@ import torch
 
 import faster_diffusion as fd
 from faster_diffusion.analysis.timeline import CALL, Timeline, chrome_trace, record
+from faster_diffusion.reuse import Reuse
 from faster_diffusion.stages import stage_names
 from tests import toys
 
@@ -19,12 +20,17 @@ def pipe():
     return toys.stable_diffusion()
 
 
-def timeline(pipe, **options):
+def timeline(pipe, reuse="encoder", **options):
     """Of a run of ten steps, accelerated if options are given."""
+
+    def recorded(title):
+        split = Reuse.parse(reuse).split(pipe.unet)
+        return record(pipe, pipe.unet, lambda: toys.sample(pipe, output_type="pt"), title, split)
+
     if not options:
-        return record(pipe, pipe.unet, lambda: toys.sample(pipe, output_type="pt"), "untouched")
-    with fd.enable(pipe, key_steps=KEYS, **options):
-        return record(pipe, pipe.unet, lambda: toys.sample(pipe, output_type="pt"), "accelerated")
+        return recorded("untouched")
+    with fd.enable(pipe, key_steps=KEYS, reuse=reuse, **options):
+        return recorded("accelerated")
 
 
 def calls(timeline):
@@ -63,6 +69,27 @@ def test_batches_that_are_capped_follow_one_another(pipe):
     ]
 
 
+@pytest.mark.parametrize("reuse", ["deep:1", "layers:2"])
+def test_where_the_latent_is_read_a_part_of_encoder_and_decoder_runs_at_every_step(pipe, reuse):
+    accelerated = timeline(pipe, reuse, parallel=True)
+    assert calls(accelerated) == [(step, "key" if step in KEYS else "reused", 1) for step in range(10)]
+    ran = [span.name for span in accelerated.spans if span.step == 1]
+    assert ran[:2] == [CALL, "conv_in"]
+    assert ran[-1] == "up_blocks.3"
+    assert "mid_block" not in ran
+
+
+def test_a_block_of_the_decoder_that_is_reused_runs_for_one_step(pipe):
+    accelerated = timeline(pipe, "decoder:1", parallel=True)
+    steps = {span.name: span.steps for span in accelerated.spans if span.step == 4}
+    assert (steps["mid_block"], steps["up_blocks.0"], steps["up_blocks.1"]) == (1, 1, 6)
+
+
+def test_where_the_prediction_is_forecast_nothing_runs_and_nothing_is_batched(pipe):
+    forecast = timeline(pipe, "output", forecast=1)
+    assert calls(forecast) == [(step, "key" if step in KEYS else "answered", 1) for step in range(10)]
+
+
 def test_stages_lie_within_their_network_call_and_calls_within_the_run(pipe):
     accelerated = timeline(pipe, parallel=True)
     by_step = {call.step: call for call in accelerated.calls}
@@ -96,7 +123,8 @@ def test_a_step_of_two_calls_is_one_step(pipe):
                     network(x, t, text)
 
     with fd.enable(network, key_steps=[0, 2], prior_noise=None) as handle:
-        timeline = record(SimpleNamespace(components={}), network, sample, "two calls", calls_a_step=2)
+        split = Reuse().split(network)
+        timeline = record(SimpleNamespace(components={}), network, sample, "two calls", split, calls_a_step=2)
     assert calls(timeline)[:4] == [(0, "key", 2), (0, "key", 2), (1, "answered", 1), (1, "answered", 1)]
     assert calls(timeline)[4:6] == [(2, "key", 4)] * 2
 

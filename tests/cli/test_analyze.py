@@ -8,7 +8,7 @@ import pytest
 from diffusers import DDPMPipeline, DDPMScheduler
 
 from tests.cli.test_errors import fails
-from tests.pipelines.rows import images, transformers
+from tests.pipelines.rows import images, transformers, video
 
 
 def analyze(run, model, *options):
@@ -47,6 +47,12 @@ def test_a_model_without_a_prompt_is_analysed_as_it_is(run, tmp_path):
     assert analyze(run, tmp_path / "ddpm").exit_code == 0
     fails(analyze(run, tmp_path / "ddpm", "--prompt", "a"), "DDPMPipeline takes no prompts")
     fails(analyze(run, tmp_path / "ddpm", "--guidance", 3), "DDPMPipeline takes no guidance_scale")
+
+
+def test_a_pipeline_that_needs_more_than_a_prompt_is_refused(run, tmp_path):
+    (row,) = (row for row in video.ROWS if row.name == "stable-video-diffusion")
+    row.pipe().save_pretrained(tmp_path / "svd")
+    fails(analyze(run, tmp_path / "svd"), "StableVideoDiffusionPipeline needs image", "analysis.analyze")
 
 
 @pytest.mark.parametrize("counts", ["", "few", "0,5", "5;9"])

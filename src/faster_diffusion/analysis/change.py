@@ -1,4 +1,4 @@
-"""How much the features of each stage change from one sampling step to the next (the paper's Fig. 3)."""
+"""How much the features of each stage change from one sampling step to the next, as the paper asked of the UNet."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Drift:
     tensor counts by its size: the large ones of the first stages are what the prediction depends on most.
     """
 
-    orders: tuple[int, ...]  # without gaps
+    orders: tuple[int, ...]
     matrix: np.ndarray  # (n, n), zero for j <= i
 
     def to_dict(self) -> dict[str, Any]:

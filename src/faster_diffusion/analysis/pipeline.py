@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from ..api import enable, is_enabled
 from ..config import PropagationConfig
+from ..reuse import Reuse
 from ..schedule import KeySteps
 from ..stages import layout_of, stage_names, unwrap
 from .capture import observed
@@ -126,10 +128,12 @@ def analyze(
         drift.end_run()
         if not number:
             seen = pictures.result(decoder_of(pipe), image_of(output))
-    untouched = record(pipe, network, lambda: sample(0), "untouched", capture.calls_a_step)
+    split = Reuse.parse(config.reuse).split(network)
+    timed = partial(record, pipe, network, partial(sample, 0), split=split, calls_a_step=capture.calls_a_step)
+    untouched = timed("untouched")
     with enable(pipe, config):
         sample(0)  # a batch of several steps is new to the machine
-        accelerated = record(pipe, network, lambda: sample(0), f"key steps {config.key_steps}", capture.calls_a_step)
+        accelerated = timed(f"key steps {config.key_steps}")
     drifted = drift.result()
     suggestions = suggest(drifted, keys)
     plan = KeySteps.parse(config.key_steps)

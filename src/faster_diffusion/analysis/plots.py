@@ -13,7 +13,7 @@ from .pictures import Pictures
 from .suggest import Placement
 from .timeline import ANSWERED, CALL, KEY, Span, Timeline
 
-ENCODER, KEY_DECODER, DECODER, BATCHED = "#2f5d9b", "#8fb4dd", "#e08a2b", "#b23a48"
+KEPT, KEY_STEP, LATER_STEP, BATCHED = "#2f5d9b", "#8fb4dd", "#e08a2b", "#b23a48"
 OTHER, INK = "#9a9a9a", "#222222"
 NAMED = 12  # stages in a legend at most; of more, the first and the last are named
 
@@ -63,7 +63,7 @@ def key_steps(suggestions: Sequence[Placement], others: Sequence[Placement]) -> 
     figure = _figure(9, 0.8 + 0.24 * len(placements))
     panel = figure.subplots()
     for row, placement in enumerate(placements):
-        colour = ENCODER if placement in suggestions else OTHER
+        colour = KEPT if placement in suggestions else OTHER
         panel.plot(placement.orders, [row] * len(placement.orders), "o", color=colour, markersize=5)
         panel.text(1.01, row, f"{placement.drift:.4f}", transform=panel.get_yaxis_transform(), va="center", fontsize=8)
     panel.set_title("drift", loc="right", fontsize=8)
@@ -94,7 +94,7 @@ def pictures(pictures: Pictures) -> Any:
     return figure
 
 
-def timelines(timelines: Sequence[Timeline], encoder: Sequence[str]) -> Any:
+def timelines(timelines: Sequence[Timeline]) -> Any:
     """The runs below one another on one clock, a row a stage."""
     from matplotlib.patches import Patch
 
@@ -103,7 +103,7 @@ def timelines(timelines: Sequence[Timeline], encoder: Sequence[str]) -> Any:
     axes = figure.subplots(len(timelines), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, timeline in zip(axes, timelines, strict=True):
         for span in timeline.spans:
-            _draw(panel, timeline.rows.index(span.name), span, span.name in encoder)
+            _draw(panel, timeline.rows.index(span.name), span)
         panel.set_yticks(range(len(timeline.rows)), timeline.rows, fontsize=7)
         panel.invert_yaxis()
         panel.set_title(f"{timeline.title}: {timeline.seconds:.2f} s", fontsize=9, loc="left")
@@ -114,25 +114,25 @@ def timelines(timelines: Sequence[Timeline], encoder: Sequence[str]) -> Any:
 
 
 _KINDS = {
-    "encoder (key step)": ENCODER,
-    "decoder, key step": KEY_DECODER,
-    "decoder, later step": DECODER,
-    "decoder, several steps in one batch": BATCHED,
-    "step answered by a batch": INK,
+    "reused part, which key steps compute": KEPT,
+    "the rest, key step": KEY_STEP,
+    "the rest, later step": LATER_STEP,
+    "the rest, several steps in one batch": BATCHED,
+    "answered: nothing runs": INK,
     "outside the network": OTHER,
 }
 
 
-def _draw(panel: Any, row: int, span: Span, encodes: bool) -> None:
+def _draw(panel: Any, row: int, span: Span) -> None:
     if span.kind == ANSWERED:
         panel.plot([span.start], [row], marker="|", color=INK, markersize=5)
         return
     if span.kind is None:
         colour = OTHER
-    elif encodes or (span.name == CALL and span.kind == KEY):
-        colour = ENCODER
+    elif span.kept or (span.name == CALL and span.kind == KEY):
+        colour = KEPT
     else:
-        colour = BATCHED if span.steps > 1 else KEY_DECODER if span.kind == KEY else DECODER
+        colour = BATCHED if span.steps > 1 else KEY_STEP if span.kind == KEY else LATER_STEP
     edge = "white" if span.name == CALL else colour  # so that the thinnest is still seen
     panel.broken_barh([(span.start, span.seconds)], (row - 0.4, 0.8), color=colour, edgecolor=edge, linewidth=0.4)
 

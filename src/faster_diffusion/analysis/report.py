@@ -30,7 +30,7 @@ def write(analysis: Analysis, folder: Path) -> Path:
     figures = {
         "change": plots.change(analysis.change),
         "pictures": plots.pictures(analysis.pictures),
-        "timeline": plots.timelines(analysis.timelines, [*analysis.change.encoder]),
+        "timeline": plots.timelines(analysis.timelines),
         "drift": plots.drift(analysis.drift, _most_like_the_plan(analysis)),
         "key_steps": plots.key_steps(analysis.suggestions, analysis.others),
     }
@@ -74,7 +74,7 @@ def _page(analysis: Analysis) -> str:
     encoder, decoder = (fmean(part) for part in analysis.change.of_parts)
     untouched, accelerated = analysis.timelines
     calls = accelerated.calls
-    encoded = sum(call.kind == KEY for call in calls)
+    computed = sum(call.kind == KEY for call in calls)
     together = sum(call.steps > 1 for call in calls)
     placements = sorted((*analysis.suggestions, *analysis.others), key=lambda placement: len(placement.orders))
     rows = (f"| {len(p.orders)} | {p.name} | {p.drift:.4f} | `{p.key_steps}` |" for p in placements)
@@ -102,8 +102,8 @@ row keeps shapes and colours, a step can take what an earlier one computed.
 
 ![Which stage ran when](timeline.png)
 
-The same call took {untouched.seconds:.2f} s untouched and {accelerated.seconds:.2f} s accelerated, where the encoder
-ran in {encoded} of {len(calls)} network calls and {together} runs of the decoder served several steps each;
+The same call took {untouched.seconds:.2f} s untouched and {accelerated.seconds:.2f} s accelerated, where the whole
+network ran in {computed} of {len(calls)} network calls and {together} batches served several steps each;
 [trace.json](trace.json) shows every span in ui.perfetto.dev or chrome://tracing.
 
 ## Drift

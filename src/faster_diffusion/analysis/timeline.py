@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from ..active import watched
+from ..reuse import Split
 from ..stages import stage_names, unwrap
 
-KEY, REUSED, ANSWERED = "key", "reused", "answered"  # kinds of network calls
+KEY, REUSED, ANSWERED = "key", "reused", "answered"  # kinds of network calls: all runs; a part; nothing
 CALL = "network call"  # the row of these
 
 
@@ -27,8 +28,9 @@ class Span:
     start: float  # seconds since the run began
     seconds: float
     step: int | None = None  # of this run, from 0; none for what ran outside of network calls
-    kind: str | None = None  # of the network call: the encoder ran; the decoder alone; nothing, it was predicted before
-    steps: int = 1  # how many steps were decoded in one batch
+    kind: str | None = None  # of the network call
+    kept: bool = False  # a stage whose output is reused at later steps
+    steps: int = 1  # how many steps it ran for in one batch
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,18 @@ class Timeline:
         return {**asdict(self), "seconds_by_row": {row: self.seconds_of(row) for row in self.rows}}
 
 
-def record(pipe: Any, network: nn.Module, sample: Callable[[], Any], title: str, calls_a_step: int = 1) -> Timeline:
+def record(
+    pipe: Any, network: nn.Module, sample: Callable[[], Any], title: str, split: Split, calls_a_step: int = 1
+) -> Timeline:
     """Times what a call of a pipeline runs, by hooks on the network's stages and on the pipeline's other modules.
 
     Args:
         sample: calls the pipeline, as it is: enabled or not.
+        split: what is reused where it is enabled.
         calls_a_step: how many calls of the network a step makes.
     """
     device = getattr(pipe, "_execution_device", None) or next(network.parameters()).device  # the former where offloaded
-    recorder = _Recorder(network, _beside(pipe, network), _Clock(device))
+    recorder = _Recorder(network, split, _beside(pipe, network), _Clock(device))
     with recorder.attached():
         recorder.clock.start()
         sample()
@@ -118,13 +123,13 @@ class _Clock:
 class _Call:
     """A network call, as the sampling loop makes it."""
 
-    ran: bool = False
-    encoded: bool = False
+    ran: bool = False  # something of the network
+    kept: bool = False  # what is reused later as well
     steps: int = 1
 
     @property
     def kind(self) -> str:
-        return KEY if self.encoded else REUSED if self.ran else ANSWERED
+        return KEY if self.kept else REUSED if self.ran else ANSWERED
 
 
 @dataclass
@@ -136,10 +141,9 @@ class _Mark:
 
 
 class _Recorder:
-    def __init__(self, network: nn.Module, beside: dict[str, nn.Module], clock: _Clock) -> None:
+    def __init__(self, network: nn.Module, split: Split, beside: dict[str, nn.Module], clock: _Clock) -> None:
         self.clock = clock
-        self._network, self._beside = network, beside
-        self._encoder, self._decoder = stage_names(network)
+        self._network, self._split, self._beside = network, split, beside
         self._calls: list[_Call] = []
         self._inside = False  # of a network call
         self._starts: dict[str, Any] = {}
@@ -148,10 +152,13 @@ class _Recorder:
     @contextmanager
     def attached(self) -> Iterator[None]:
         network = unwrap(self._network)
-        modules = {name: network.get_submodule(name) for name in (*self._encoder, *self._decoder)} | self._beside
+        encoder, decoder = stage_names(network)
+        stages = {name: network.get_submodule(name) for name in (*encoder, *decoder)}
         with ExitStack() as stack:
             stack.enter_context(watched(self._network, self._network_call))
-            for name, module in modules.items():
+            for name in self._split.kept:  # stages, or layers of them
+                stack.callback(network.get_submodule(name).register_forward_pre_hook(self._keep).remove)
+            for name, module in {**stages, **self._beside}.items():
                 start = module.register_forward_pre_hook(lambda *_, name=name: self._start(name))
                 end = module.register_forward_hook(lambda *_, name=name: self._end(name))
                 stack.callback(start.remove)
@@ -160,8 +167,8 @@ class _Recorder:
 
     def timeline(self, title: str, calls_a_step: int) -> Timeline:
         total = self.clock.seconds(self.clock.now())
-        for number, call in enumerate(self._calls):  # what a batch predicted is answered in the calls that follow
-            if call.ran:
+        for number, call in enumerate(self._calls):
+            if call.ran and self._split.after:  # what a batch predicted is answered in the calls that follow
                 following = self._calls[number + calls_a_step :: calls_a_step]
                 call.steps = 1 + len([*takewhile(lambda later: not later.ran, following)])
         spans = sorted((self._span(mark, calls_a_step) for mark in self._marks), key=lambda span: span.start)
@@ -174,8 +181,8 @@ class _Recorder:
         if mark.call is None:
             return Span(mark.name, start, seconds)
         call = self._calls[mark.call]
-        steps = 1 if mark.name in self._encoder else call.steps
-        return Span(mark.name, start, seconds, mark.call // calls_a_step, call.kind, steps)
+        kept = mark.name in self._split.kept
+        return Span(mark.name, start, seconds, mark.call // calls_a_step, call.kind, kept, 1 if kept else call.steps)
 
     def _network_call(self, call: Callable[[], Any]) -> Any:
         self._calls.append(_Call())
@@ -194,7 +201,10 @@ class _Recorder:
         self._marks.append(_Mark(name, self._starts.pop(name), self.clock.now(), call))
         if self._inside and name != CALL:
             self._calls[-1].ran = True
-            self._calls[-1].encoded |= name in self._encoder
+
+    def _keep(self, *_: Any) -> None:
+        if self._inside:
+            self._calls[-1].kept = True
 
 
 def _beside(pipe: Any, network: nn.Module) -> dict[str, nn.Module]:
