@@ -18,14 +18,6 @@ OTHER, INK = "#9a9a9a", "#222222"
 NAMED = 12  # stages in a legend at most; of more, the first and the last are named
 
 
-def need_matplotlib() -> None:
-    """Raises ImportError, which names the extra, if there is no matplotlib."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Plots need matplotlib. Install it with: pip install 'faster-diffusion[eval]'") from error
-
-
 def change(change: Change) -> Any:
     """Encoder and decoder beside each other, a line a stage, the mean of all in black."""
     figure = _figure(8.4, 3.3)

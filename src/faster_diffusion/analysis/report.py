@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ..evaluation.extra import check_extra
 from . import plots
 from .suggest import Placement
 from .timeline import KEY, chrome_trace
@@ -23,9 +24,9 @@ def write(analysis: Analysis, folder: Path) -> Path:
     """Writes everything into a folder, which is made if it is not there. Gives the page, ``analysis.md``.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        ImportError: the extra ``eval`` is not installed.
     """
-    plots.need_matplotlib()
+    check_extra()
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "change": plots.change(analysis.change),

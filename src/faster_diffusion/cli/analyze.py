@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import analysis, demo, solvers
-from ..analysis import plots
+from ..evaluation.extra import check_extra
 from . import models, options, sampling
 from .errors import CliError, one_line
 
@@ -42,7 +42,7 @@ def analyze(
 
     --key-steps and --parallel are of the accelerated run in the timeline.
     """
-    plots.need_matplotlib()
+    check_extra()
     if out.exists() and not out.is_dir():
         raise CliError(f"--out {out} is a file; give a folder.")
     counts = _counts(suggest)
