@@ -14,6 +14,7 @@ import logging
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import faster_diffusion as fd
 from faster_diffusion import solvers
@@ -23,6 +24,7 @@ from faster_diffusion.tuning import Space, Tuning, report
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "tuning"
 PAGE = ROOT / "docs" / "tuning.md"
+_PLACE = re.compile(r"<!-- tunings -->.*?<!-- end -->", re.DOTALL)
 IMAGES = ROOT / "docs" / "images"
 PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles" / "scenes"
 
@@ -92,13 +94,16 @@ def publish(folder: Path) -> None:
 
 def filled(text: str) -> str:
     """The page with its tables made from the results."""
+    parts = [_section(json.loads(path.read_text())) for path in sorted(RESULTS.glob("*.json"))]
+    return _PLACE.sub(lambda _: "\n\n".join(["<!-- tunings -->", *parts, "<!-- end -->"]), text)
 
-    def table(marker: re.Match[str]) -> str:
-        found = Tuning.from_dict(json.loads((RESULTS / f"scenes-{marker['guidance']}.json").read_text()))
-        about = report.markdown(found).partition("\n## Profiles")[0].partition("\n")[2].strip()
-        return f"{marker['start']}\n\n{about.replace('## ', '#### ')}\n\n<!-- end -->"
 
-    return re.sub(r"(?P<start><!-- tuning (?P<guidance>\S+) -->).*?<!-- end -->", table, text, flags=re.DOTALL)
+def _section(content: dict[str, Any]) -> str:
+    found = Tuning.from_dict(content)
+    guidance = f"{found.settings['settings']['guidance']:g}"
+    tables = report.markdown(found).partition("\n")[2].strip().replace("\n## ", "\n### ")
+    picture = f"![PSNR over time at guidance {guidance}](images/tuning-{guidance}.png)"
+    return f"## The embedded model, guidance {guidance}\n\n`python -m benchmarks.tuning`. {tables}\n\n{picture}"
 
 
 if __name__ == "__main__":

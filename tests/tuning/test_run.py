@@ -10,6 +10,7 @@ import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.evaluation import Settings
 from faster_diffusion.tuning import profiles
+from faster_diffusion.tuning import run as run_module
 from faster_diffusion.tuning.lab import Lab
 from faster_diffusion.tuning.records import Records
 from faster_diffusion.tuning.report import markdown
@@ -97,6 +98,17 @@ def test_without_time_the_rivals_are_measured_and_it_is_said_that_not_all_was_tr
     assert not found.complete
     assert {point.kind for point in found.points} == {FEWER_STEPS, OTHER}
     assert "the budget ended before all were" in markdown(found)
+
+
+def test_what_leads_when_time_is_up_is_measured_in_full(tmp_path, monkeypatch):
+    moments = itertools.chain([0.0] * 4, itertools.repeat(61.0))  # the start, three plans, and late
+    monkeypatch.setattr(run_module.clock, "monotonic", lambda: next(moments))
+    found = tiny.run(tmp_path / "run", budget_minutes=1, rounds=1)
+    assert not found.complete
+    plans = [json.loads(text) for text in tiny.fidelity(tmp_path / "run").values()]
+    tried = [plan["batches"] for plan in plans if plan["arm"] not in {arm.spec for arm in tiny.SPACE.rivals()}]
+    assert len(tried) == 4  # with the untouched pipeline
+    assert {len(point.psnr.interval or ()) for point in found.points if point.kind == PLAN} == {2}
 
 
 def test_texts_get_seeds_that_count_up(hurried):

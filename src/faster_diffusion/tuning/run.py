@@ -199,26 +199,29 @@ def _search(
 
     Successive halving over prompts: one batch, two, then all. The cheapest first, so that a small budget goes far.
     """
-    batches = lab.batches(CALIBRATION)
-    alive, complete = sorted(plans, key=lambda arm: costs[arm.spec]), True
+    batches, seen = lab.batches(CALIBRATION), 1
+    alive = sorted(plans, key=lambda arm: costs[arm.spec])
     for upto in sorted({1, min(2, len(batches)), len(batches)}):
-        with tqdm(total=len(alive), desc=f"plans, {batches[upto - 1].stop} prompts", disable=not progress) as bar:
-            for arm in alive:
-                if until is not None and clock.monotonic() > until:
-                    complete = False
-                    break
-                for batch in batches[:upto]:
-                    lab.measure(arm, CALIBRATION, batch)
-                bar.update()
-        if not complete:
-            break
-        left = survivors(*_standing(lab, alive, costs, upto), share=1.0 if upto == len(batches) else _KEPT)
+        if not _measured_in_time(lab, alive, batches[:upto], until, progress):  # what leads is measured in full still
+            known = [arm for arm in alive if lab.measured(arm, CALIBRATION, batches[0])]
+            leading = _leading(lab, known, costs, seen)
+            _measured(lab, leading, CALIBRATION, progress, "what leads")
+            return _leading(lab, leading, costs, None), False
+        left, seen = survivors(*_standing(lab, alive, costs, upto), share=1 if upto == len(batches) else _KEPT), upto
         alive = [arm for arm in alive if arm.spec in left]
-    if not complete:  # what leads by what is known is measured in full all the same
-        known = [arm for arm in alive if lab.scores(arm, CALIBRATION)]
-        alive = [arm for arm in known if lab.complete(arm, CALIBRATION)] or _leading(lab, known, costs, 1)
-        _measured(lab, alive, CALIBRATION, progress, "what leads")
-    return _leading(lab, alive, costs, None), complete
+    return _leading(lab, alive, costs, None), True
+
+
+def _measured_in_time(
+    lab: Lab, arms: Sequence[Arm], batches: Sequence[range], until: float | None, progress: bool
+) -> bool:
+    """Measures arms one after another; stops when it is late, and says so by ``False``."""
+    for arm in tqdm(arms, desc=f"plans, {batches[-1].stop} prompts", unit="arm", disable=not progress):
+        if until is not None and clock.monotonic() > until:
+            return False
+        for batch in batches:
+            lab.measure(arm, CALIBRATION, batch)
+    return True
 
 
 def _standing(
