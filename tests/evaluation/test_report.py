@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from faster_diffusion.evaluation import Value, report
-from faster_diffusion.evaluation.contest import FEWER_STEPS, PEER, PROPAGATION
+from faster_diffusion.evaluation.contest import FEWER_STEPS, KEY_STEPS, PEER
 from faster_diffusion.evaluation.report import plots
 from faster_diffusion.evaluation.report.pictures import chosen, data_uri
 from faster_diffusion.evaluation.report.sentences import sentences
@@ -105,25 +105,25 @@ def said(run, *arms):
 
 
 def test_where_ours_loses_to_fewer_steps_it_is_said_with_figures(run):
-    text = said(run, arm("paper", PROPAGATION, 0.6, 30.0), arm("steps:25", FEWER_STEPS, 0.5, 34.0))
+    text = said(run, arm("paper", KEY_STEPS, 0.6, 30.0), arm("steps:25", FEWER_STEPS, 0.5, 34.0))
     assert "steps:25 is nearest to untouched (PSNR 34.0 dB), in 0.50 of the time" in text
     assert (
-        "loses to fewer steps that are as fast or faster: paper (30.0 dB in 0.60 of the time) to steps:25 (34.0" in text
+        "lose to fewer steps that are as fast or faster: paper (30.0 dB in 0.60 of the time) to steps:25 (34.0" in text
     )
 
 
 def test_where_ours_is_nearer_than_all_that_is_as_fast_it_is_said_too(run):
     others = (arm("steps:25", FEWER_STEPS, 0.5, 34.0), arm("deepcache:2", PEER, 0.55, 33.0))
-    text = said(run, arm("uniform:2", PROPAGATION, 0.6, 40.0), *others)
-    assert "stays nearer than fewer steps that are as fast or faster: uniform:2." in text
-    assert "stays nearer than other methods that are as fast or faster: uniform:2." in text
-    assert "loses" not in text
+    text = said(run, arm("uniform:2", KEY_STEPS, 0.6, 40.0), *others)
+    assert "stay nearer than fewer steps that are as fast or faster: uniform:2." in text
+    assert "stay nearer than other methods that are as fast or faster: uniform:2." in text
+    assert "lose to" not in text
 
 
 def test_slower_arms_beat_nobody(run):
-    text = said(run, arm("paper", PROPAGATION, 0.6, 30.0), arm("steps:40", FEWER_STEPS, 0.8, 50.0))
-    assert "loses" not in text
-    assert "stays nearer" not in text
+    text = said(run, arm("paper", KEY_STEPS, 0.6, 30.0), arm("steps:40", FEWER_STEPS, 0.8, 50.0))
+    assert "lose to" not in text
+    assert "stay nearer" not in text
 
 
 def test_a_difference_is_told_only_if_it_is_more_than_chance(run):
@@ -167,5 +167,5 @@ def test_the_prompts_shown_are_the_first_and_those_where_arms_differ_most(run):
     count = 12
     prompts = tuple(replace(run.found.prompts[0], seed=number) for number in range(count))
     psnr = tuple(40.0 if number not in (7, 9, 10, 11) else 20.0 for number in range(count))
-    arms = (ArmResult("paper", "paper", PROPAGATION, None, {"psnr": Value(30.0, None, psnr)}),)
+    arms = (ArmResult("paper", "paper", KEY_STEPS, None, {"psnr": Value(30.0, None, psnr)}),)
     assert chosen(replace(run.found, prompts=prompts, arms=arms)) == [0, 1, 2, 3, 7, 9, 10, 11]

@@ -12,7 +12,7 @@ DEFAULT_ARMS = ("untouched", "paper", "paper + noise", "uniform:4", "steps:25", 
 # What an arm does
 AS_IT_IS = "untouched"
 FEWER_STEPS = "fewer steps"  # or as many of another solver
-PROPAGATION = "encoder propagation"
+KEY_STEPS = "key steps"
 PEER = "other method"
 
 
@@ -35,9 +35,9 @@ def line_up(arms: Sequence[Arm | str], references: Sequence[str] = ()) -> list[A
 
 
 def kind_of(arm: Arm) -> str:
-    """What an arm does."""
+    """What an arm does to the pipeline."""
     if arm.peers:
         return PEER
     if arm.propagation is not None:
-        return PROPAGATION
+        return KEY_STEPS
     return AS_IT_IS if arm == UNTOUCHED else FEWER_STEPS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
-from ..contest import AS_IT_IS, FEWER_STEPS, PEER, PROPAGATION, UNTOUCHED
+from ..contest import AS_IT_IS, FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
 from ..results import ArmResult, Evaluation
 from .sentences import TIME
 from .tables import COSTS
@@ -15,7 +15,7 @@ from .tables import COSTS
 _LOOKS = {  # marker and colour by what an arm does; the colours are told apart by the colour-blind too
     AS_IT_IS: ("*", "#888888"),
     FEWER_STEPS: ("s", "#0072b2"),
-    PROPAGATION: ("o", "#d55e00"),
+    KEY_STEPS: ("o", "#d55e00"),
     PEER: ("^", "#009e73"),
 }
 _PLACES = [  # of a name around its point, in points, the best first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..contest import FEWER_STEPS, PEER, PROPAGATION, UNTOUCHED
+from ..contest import FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
 from ..intervals import bootstrap
 from ..results import ArmResult, Evaluation
 from .tables import COSTS, Table, cell
@@ -29,7 +29,7 @@ def not_measured(evaluation: Evaluation) -> list[str]:
 
 
 def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
-    """Which arm is nearest to a reference in how much time, and how encoder propagation stands against the others."""
+    """Which arm is nearest to a reference in how much time, and how arms with key steps stand against the others."""
     column = evaluation.columns[key]
     arms = [arm for arm in evaluation.arms if key in arm.values and arm.name != column.reference]
     faster = [arm for arm in arms if _time(evaluation, arm) < 1]
@@ -42,7 +42,7 @@ def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
     )
     for kind, called in ((FEWER_STEPS, "fewer steps"), (PEER, "other methods")):
         won, lost = [], []
-        for arm in (arm for arm in arms if arm.kind == PROPAGATION):
+        for arm in (arm for arm in arms if arm.kind == KEY_STEPS):
             as_fast = [
                 other for other in arms if other.kind == kind and _time(evaluation, other) <= _time(evaluation, arm)
             ]
@@ -54,9 +54,9 @@ def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
             else:
                 lost.append(f"{_placed(evaluation, key, arm)} to {_placed(evaluation, key, best)}")
         if lost:
-            yield f"Encoder propagation loses to {called} that are as fast or faster: {'; '.join(lost)}."
+            yield f"Key steps lose to {called} that are as fast or faster: {'; '.join(lost)}."
         if won:
-            yield f"Encoder propagation stays nearer than {called} that are as fast or faster: {', '.join(won)}."
+            yield f"Key steps stay nearer than {called} that are as fast or faster: {', '.join(won)}."
 
 
 def _by_themselves(evaluation: Evaluation, key: str) -> Iterator[str]:
