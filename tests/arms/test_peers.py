@@ -18,7 +18,7 @@ ROW = {row.name: row for row in ROWS}
 def sample(pipe, spec, **call):
     """Latents, and the FLOPs of the whole call."""
     with Arm.parse(spec).applied(pipe), FlopCounterMode(display=False) as counter:
-        image = toys.sample(pipe, **call)
+        image = toys.sample(pipe, **{"num_inference_steps": 5, **call})
     return image, counter.get_total_flops()
 
 
@@ -51,7 +51,7 @@ def test_tome_is_the_package_with_tokens_chosen_without_drawing(pipe):
     image = sample(pipe, "tome:0.5")[0]
     by_hand = toys.stable_diffusion()
     tomesd.apply_patch(by_hand, ratio=0.5, use_rand=False)
-    assert torch.equal(image, toys.sample(by_hand))
+    assert torch.equal(image, toys.sample(by_hand, num_inference_steps=5))
     assert torch.equal(sample(pipe, "tome:0.5")[0], image)
 
 
@@ -68,18 +68,18 @@ def test_tome_attends_with_as_many_tokens_as_it_leaves(pipe):
 @pytest.mark.parametrize("name", ["stable-diffusion", "xl", "stable-video-diffusion", "pixart-alpha", "pixart-sigma"])
 def test_tgate_is_the_loop_of_the_package(name):
     row = ROW[name]
-    arm = Arm.parse("tgate:4")
+    arm = Arm.parse("tgate:2")
     with arm.applied(pipe := row.pipe()), FlopCounterMode(display=False) as gated:
-        image = row.sample(pipe)
+        image = row.sample(pipe, num_inference_steps=3)
     loaders = (loader for loader in vars(tgate) if loader.lower() == f"tgate{SHORT[name]}loader")
     by_hand = getattr(tgate, next(loaders))(row.pipe())
     torch.manual_seed(0)
     generator = [torch.Generator().manual_seed(3)]
-    call = {**row.inputs(1), **row.call, "num_inference_steps": 10, "output_type": "latent", "generator": generator}
-    expected = by_hand.tgate(**call, gate_step=4, return_dict=False)[0]
+    call = {**row.inputs(1), **row.call, "num_inference_steps": 3, "output_type": "latent", "generator": generator}
+    expected = by_hand.tgate(**call, gate_step=2, return_dict=False)[0]
     assert torch.equal(image, torch.as_tensor(expected))
     with FlopCounterMode(display=False) as full:
-        row.sample(pipe)
+        row.sample(pipe, num_inference_steps=3)
     assert gated.get_total_flops() < full.get_total_flops()
 
 

@@ -150,7 +150,7 @@ SUITES: Mapping[str, Suite] = {
     "quick": Suite(
         "about a minute on two cores. Scaled down: the embedded model takes 20 steps instead of 50; Stable Diffusion "
         "1.5 makes 128 pixels instead of 512, in 5 steps, without guidance and VAE; 2 rounds instead of 5; no memory",
-        (case("scenes", steps=20), _sd15_on_cpu(size=(128, 128))),
+        (case("scenes", steps=20, arms=(*ALL_ARMS[:-1], Arm.parse("dpm++:10"))), _sd15_on_cpu(size=(128, 128))),
         rounds=2,
         memory=False,
     ),
