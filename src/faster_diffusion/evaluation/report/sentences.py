@@ -54,7 +54,7 @@ def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
             else:
                 lost.append(f"{_placed(evaluation, key, arm)} to {_placed(evaluation, key, best)}")
         if lost:
-            yield f"Key steps lose to {called} that are as fast or faster: {'; '.join(lost)}."
+            yield f"Key steps lose to {called} that are as fast or faster (in shares of the time): {'; '.join(lost)}."
         if won:
             yield f"Key steps stay nearer than {called} that are as fast or faster: {', '.join(won)}."
 
@@ -82,7 +82,7 @@ def _best(evaluation: Evaluation, key: str, arms: Sequence[ArmResult]) -> ArmRes
 
 
 def _placed(evaluation: Evaluation, key: str, arm: ArmResult) -> str:
-    return f"{arm.name} ({_text(evaluation, key, arm)} in {_time(evaluation, arm):.2f} of the time)"
+    return f"{arm.name} ({_text(evaluation, key, arm)} in {_time(evaluation, arm):.2f})"
 
 
 def _time(evaluation: Evaluation, arm: ArmResult) -> float:
