@@ -22,14 +22,9 @@ class Prepared:
     """A pipeline on its device, and the arguments of a call but for steps and noise."""
 
     pipe: Any
+    network: nn.Module  # what runs at every step
     call: Mapping[str, Any]
     batch: int
-
-    @property
-    def network(self) -> nn.Module:
-        """What runs at every step."""
-        network: nn.Module = self.pipe.components.get("unet") or self.pipe.transformer
-        return network
 
     def sample(self, steps: int) -> None:
         """One call, from the same noise every time."""
@@ -41,7 +36,7 @@ def prepare(case: Case) -> Prepared:
     """Builds or loads the pipeline of a case.
 
     Raises:
-        ValueError: it cannot be called without more than a prompt or a class.
+        ValueError: it has no network that runs at every step, or needs more than a prompt or a class.
     """
     dtype = getattr(torch, case.dtype)
     known = ARCHITECTURES.get(case.model)
@@ -58,7 +53,10 @@ def prepare(case: Case) -> Prepared:
         vae.enable_slicing()  # one image after another, so that the peak of memory is the network's
     if not case.vae and vae is not None:
         call["output_type"] = "latent"
-    return Prepared(pipe, call, case.batch)
+    network = pipe.components.get("unet") or pipe.components.get("transformer")
+    if network is None:
+        raise ValueError(f"{type(pipe).__name__} has neither UNet nor transformer.")
+    return Prepared(pipe, network, call, case.batch)
 
 
 def _call_of_known(known: Architecture, case: Case, dtype: torch.dtype) -> dict[str, Any]:

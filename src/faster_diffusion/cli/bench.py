@@ -209,4 +209,4 @@ def _check_device(wanted: Sequence[Case]) -> None:
         try:
             models.check_device(device)
         except CliError as error:
-            raise CliError(f"{error} --device cpu measures there; --dry-run lists the cases.") from error
+            raise CliError(f"{error}. --device cpu measures there; --dry-run lists the cases.") from error
