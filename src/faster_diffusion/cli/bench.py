@@ -105,6 +105,9 @@ def _run(console: Console, wanted: Sequence[Case], results: Results, rounds: int
             results.add(report)
         reports.append(report)
         console.print(_table(report))
+        for name, values in report["arms"].items():
+            if "reason" in values:
+                console.print(f"{name} was not measured: {values['reason']}", highlight=False, soft_wrap=True)
         console.print(f"{caption(report)}\n", highlight=False, soft_wrap=True)
     typer.echo(results.path)
     if not any("unet" in values for report in reports for values in report["arms"].values()):
@@ -128,7 +131,7 @@ def _table(report: dict[str, Any]) -> Table:
     for column in COLUMNS[1:]:
         table.add_column(column, justify="right")
     for row in rows(report):
-        table.add_row(*row)
+        table.add_row(*(row if len(row) == len(COLUMNS) else (row[0], "not measured")))  # the reason stands below
     return table
 
 
