@@ -112,4 +112,4 @@ def _file(key: str) -> str:
 
 def _alternative(evaluation: Evaluation, key: str) -> str:
     """A plot in words, for those who do not see it."""
-    return f"{evaluation.columns[key].title} over time, a point an arm; the figures are in the tables"
+    return f"{evaluation.columns[key].title} over cost, a point an arm; the figures are in the tables"

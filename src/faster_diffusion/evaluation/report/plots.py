@@ -1,4 +1,4 @@
-"""Fidelity over time: every arm a point, and a line through those that take fewer steps or another solver alone."""
+"""Fidelity over cost: every arm a point, and a line through those that take fewer steps or another solver alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 from ..contest import AS_IT_IS, FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
 from ..results import ArmResult, Evaluation
-from .sentences import TIME
-from .tables import COSTS
+from .tables import COSTS, SHARED, cost_key, share
 
 _LOOKS = {  # marker and colour by what an arm does; the colours are told apart by the colour-blind too
     AS_IT_IS: ("*", "#888888"),
@@ -57,10 +56,10 @@ def draw(evaluation: Evaluation, key: str) -> Any:
     """The figure of a column."""
     from matplotlib.figure import Figure
 
-    column, base = evaluation.columns[key], evaluation.arm(UNTOUCHED.name).values[TIME].value
+    column, cost = evaluation.columns[key], SHARED[str(cost_key(evaluation))]
     drawing = Figure(figsize=(7, 4.5), layout="constrained")
     axes = drawing.add_subplot()
-    points = [(arm, seconds / base, value) for arm, seconds, value in _points(evaluation, key)]
+    points = _points(evaluation, key)
     line = sorted((x, y) for arm, x, y in points if arm.kind == FEWER_STEPS)
     axes.plot([x for x, _ in line], [y for _, y in line], color=_LOOKS[FEWER_STEPS][1], linewidth=1)
     for arm, x, y in points:
@@ -70,8 +69,8 @@ def draw(evaluation: Evaluation, key: str) -> Any:
         seen = arm.kind in axes.get_legend_handles_labels()[1]
         axes.errorbar(x, y, ends, fmt=marker, color=colour, elinewidth=0.6, label=None if seen else arm.kind)
     if evaluation.arm(UNTOUCHED.name).values[key].value == float("inf"):
-        axes.axvline(1, color=_LOOKS[AS_IT_IS][1], linestyle=":", linewidth=1, label="the untouched pipeline's time")
-    axes.set_xlabel("time of a call, relative to the untouched pipeline", color=_INK)
+        axes.axvline(1, color=_LOOKS[AS_IT_IS][1], linestyle=":", linewidth=1, label=f"{cost} of the untouched")
+    axes.set_xlabel(f"share of {cost} of the untouched pipeline", color=_INK)
     axes.set_ylabel(f"{column.title}{f', {column.unit}' if column.unit else ''}", color=_INK)
     axes.set_xlim(0, 1.12 * max(1, *(x for _, x, _ in points)))
     if not column.higher_is_better:
@@ -110,12 +109,14 @@ def _within(inner: Any, outer: Any) -> bool:
 
 
 def _points(evaluation: Evaluation, key: str) -> list[tuple[ArmResult, float, float]]:
-    """Arms with their seconds and figures where both are numbers; without those that are only there to compare with."""
+    """Arms with what they cost and their figures, where these are finite; without those only there to compare with."""
+    if cost_key(evaluation) is None:
+        return []
     references = {column.reference for column in evaluation.columns.values()} - {UNTOUCHED.name}
     return [
-        (arm, arm.values[TIME].value, arm.values[key].value)
+        (arm, share(evaluation, arm), arm.values[key].value)
         for arm in evaluation.arms
-        if {key, TIME} <= arm.values.keys() and arm.values[key].value < float("inf") and arm.name not in references
+        if key in arm.values and arm.values[key].value < float("inf") and arm.name not in references
     ]
 
 

@@ -7,17 +7,13 @@ from collections.abc import Iterator, Sequence
 from ..contest import FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
 from ..intervals import bootstrap
 from ..results import ArmResult, Evaluation
-from .tables import COSTS, Table, cell
-
-TIME = "call_seconds"
+from .tables import COSTS, SHARED, Table, cell, cost_key, share
 
 
 def sentences(evaluation: Evaluation, table: Table) -> list[str]:
     """What a table says to someone who wants to choose an arm."""
     keys = [key for key in table.keys if key not in COSTS]
-    if not keys or TIME not in evaluation.arm(UNTOUCHED.name).values:
-        return []
-    if evaluation.columns[keys[0]].reference is not None:
+    if keys and evaluation.columns[keys[0]].reference is not None:
         return list(_against_others(evaluation, keys[0]))
     return [sentence for key in keys for sentence in _by_themselves(evaluation, key)]
 
@@ -29,34 +25,35 @@ def not_measured(evaluation: Evaluation) -> list[str]:
 
 
 def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
-    """Which arm is nearest to a reference in how much time, and how arms with key steps stand against the others."""
-    column = evaluation.columns[key]
-    arms = [arm for arm in evaluation.arms if key in arm.values and arm.name != column.reference]
-    faster = [arm for arm in arms if _time(evaluation, arm) < 1]
-    if not faster:
+    """Which arm is nearest to a reference at which cost, and how arms with key steps stand against the others."""
+    column, cost = evaluation.columns[key], cost_key(evaluation)
+    if cost is None:
         return
-    nearest = _best(evaluation, key, faster)
+    arms = [arm for arm in evaluation.arms if key in arm.values and arm.name != column.reference]
+    cheaper = [arm for arm in arms if share(evaluation, arm) < 1]
+    if not cheaper:
+        return
+    nearest = _best(evaluation, key, cheaper)
     yield (
-        f"Of the arms that are faster than the untouched pipeline, {nearest.name} is nearest to {column.reference} "
-        f"({column.name} {_text(evaluation, key, nearest)}), in {_time(evaluation, nearest):.2f} of the time."
+        f"Of the arms that cost less than the untouched pipeline, {nearest.name} is nearest to {column.reference} "
+        f"({column.name} {_text(evaluation, key, nearest)}), with {share(evaluation, nearest):.2f} of {SHARED[cost]}."
     )
     for kind, called in ((FEWER_STEPS, "fewer steps"), (PEER, "other methods")):
         won, lost = [], []
         for arm in (arm for arm in arms if arm.kind == KEY_STEPS):
-            as_fast = [
-                other for other in arms if other.kind == kind and _time(evaluation, other) <= _time(evaluation, arm)
-            ]
-            if not as_fast:
+            own = share(evaluation, arm)
+            as_cheap = [other for other in arms if other.kind == kind and share(evaluation, other) <= own]
+            if not as_cheap:
                 continue
-            best = _best(evaluation, key, [*as_fast, arm])  # the arm itself only if it is nearer than all of them
+            best = _best(evaluation, key, [*as_cheap, arm])  # the arm itself only if it is nearer than all of them
             if best is arm:
                 won.append(arm.name)
             else:
                 lost.append(f"{_placed(evaluation, key, arm)} to {_placed(evaluation, key, best)}")
         if lost:
-            yield f"Key steps lose to {called} that are as fast or faster (in shares of the time): {'; '.join(lost)}."
+            yield f"Key steps lose to {called} that cost no more (in shares of {SHARED[cost]}): {'; '.join(lost)}."
         if won:
-            yield f"Key steps stay nearer than {called} that are as fast or faster: {', '.join(won)}."
+            yield f"Key steps stay nearer than {called} that cost no more: {', '.join(won)}."
 
 
 def _by_themselves(evaluation: Evaluation, key: str) -> Iterator[str]:
@@ -82,12 +79,7 @@ def _best(evaluation: Evaluation, key: str, arms: Sequence[ArmResult]) -> ArmRes
 
 
 def _placed(evaluation: Evaluation, key: str, arm: ArmResult) -> str:
-    return f"{arm.name} ({_text(evaluation, key, arm)} in {_time(evaluation, arm):.2f})"
-
-
-def _time(evaluation: Evaluation, arm: ArmResult) -> float:
-    """Relative to the untouched arm's."""
-    return arm.values[TIME].value / evaluation.arm(UNTOUCHED.name).values[TIME].value
+    return f"{arm.name} ({_text(evaluation, key, arm)} in {share(evaluation, arm):.2f})"
 
 
 def _text(evaluation: Evaluation, key: str, arm: ArmResult) -> str:

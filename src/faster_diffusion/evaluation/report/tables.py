@@ -11,6 +11,8 @@ from ..results import EQUAL, ArmResult, Column, Evaluation
 
 COSTS = ("call_seconds", "network_seconds", "flops", "peak_memory")
 
+SHARED = {"call_seconds": "the time", "flops": "the FLOPs"}  # what likeness is seen beside: time, if it was measured
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -72,6 +74,17 @@ def cell(evaluation: Evaluation, key: str, arm: ArmResult) -> Cell:
         base = evaluation.arm(UNTOUCHED.name).values[key].value
         return Cell(shown, f"({value.value / base:.2f})")
     return Cell(shown, _interval(column, value))
+
+
+def cost_key(evaluation: Evaluation) -> str | None:
+    """The column that arms are told apart by in cost."""
+    return next((key for key in SHARED if _shown(evaluation, key)), None)
+
+
+def share(evaluation: Evaluation, arm: ArmResult) -> float:
+    """What an arm costs, relative to the untouched one."""
+    key = cost_key(evaluation)
+    return arm.values[str(key)].value / evaluation.arm(UNTOUCHED.name).values[str(key)].value
 
 
 def _shown(evaluation: Evaluation, key: str) -> bool:
