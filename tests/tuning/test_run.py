@@ -38,7 +38,7 @@ def test_writes_the_front_with_a_picture_and_profiles(run):
 def test_the_front_rises_in_time_and_fidelity(run):
     points = [run.found.point(arm) for arm in run.found.front]
     for before, after in itertools.pairwise(points):
-        assert before.seconds.value <= after.seconds.value
+        assert before.ratio.value <= after.ratio.value
         assert before.psnr.value < after.psnr.value
 
 
@@ -195,8 +195,10 @@ def test_a_promise_is_the_lower_end_of_the_interval(run):
     from dataclasses import replace
 
     sure, unsure = (
-        replace(run.found.points[number], psnr=Figure(36.0, interval), seconds=Figure(seconds, None))
-        for number, interval, seconds in ((0, (35.2, 37.0), 2.0), (1, (34.0, 38.0), 1.0))
+        replace(
+            run.found.points[number], psnr=Figure(36.0, interval), seconds=Figure(time, None), ratio=Figure(time, None)
+        )
+        for number, interval, time in ((0, (35.2, 37.0), 2.0), (1, (34.0, 38.0), 1.0))
     )
     chosen = profiles.choose([sure, unsure], [35.0, 50.0], max_seconds=1.5)
     assert chosen == {"fastest-at-35dB.json": sure.arm, "best-within-1.5s.json": unsure.arm}

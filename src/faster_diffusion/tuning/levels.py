@@ -53,7 +53,7 @@ def reach(psnr: float, curve: Sequence[tuple[float, Sequence[float]]]) -> list[f
 
 
 def _fastest(points: Sequence[Point]) -> Point | None:
-    return min(points, key=lambda point: point.seconds.value, default=None)
+    return min(points, key=lambda point: point.ratio.value, default=None)
 
 
 def _gain(slower: Sequence[float], faster: Sequence[float]) -> Figure:

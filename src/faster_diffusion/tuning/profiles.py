@@ -34,7 +34,7 @@ def choose(points: Sequence[Point], psnrs: Sequence[float], max_seconds: float |
 def fastest(points: Sequence[Point], psnr: float, kind: str | None = None) -> list[Point]:
     """The fastest that surely has ``psnr`` on calibration, if there is one."""
     sure = [point for point in points if point.psnr.low >= psnr and kind in (None, point.kind)]
-    return sorted(sure, key=lambda point: point.seconds.value)[:1]
+    return sorted(sure, key=lambda point: point.ratio.value)[:1]
 
 
 def promise(file: str, point: Point) -> float:

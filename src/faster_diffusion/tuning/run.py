@@ -99,7 +99,8 @@ def tune(
     lab = Lab(pipe, split, settings, Arm.parse(reference), full, records)
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
     with _quiet(pipe):
-        rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=not _among(pipe, space.solvers))])
+        own = _own(pipe, space.solvers)
+        rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
         told = _speed(lab, space)
         _measured(lab, rivals, CALIBRATION, progress, "fewer steps")
         plans, unfit_plans = _able(pipe, space.plans(network_of(pipe), _placed(lab, space)))
@@ -118,12 +119,14 @@ def tune(
         settings={
             **{key: manifest[key] for key in ("settings", "reference", "space")},
             "prompts": {key: len(part) for key, part in split.items()},
-            "timed": {"images": 1, "rounds": rounds},
+            "timed": {"images": 1, "rounds": len(times[lab.untouched.spec])},
         },
         machine=machine(),
         points=tuple(points),
         front=tuple(_front(points)),
-        levels=tuple(levels.level(psnr, points, _curves(points), times) for psnr in sorted({*LEVELS, min_psnr})),
+        levels=tuple(
+            levels.level(psnr, points, _curves(points, own or "own"), times) for psnr in sorted({*LEVELS, min_psnr})
+        ),
         profiles=chosen,
         unfit={**unfit, **unfit_plans},
         tried=len(list((records.folder / "fidelity").glob("*.json"))),
@@ -135,10 +138,10 @@ def tune(
     return found
 
 
-def _among(pipe: Any, names: Sequence[str]) -> bool:
-    """Whether a pipeline's own solver is one of these."""
+def _own(pipe: Any, names: Sequence[str]) -> str | None:
+    """Which of these is a pipeline's own solver, if one is."""
     own = Solver.of(pipe.scheduler)
-    return any(Solver.of(solvers.make(name, pipe.scheduler.config)) == own for name in names)
+    return next((name for name in names if Solver.of(solvers.make(name, pipe.scheduler.config)) == own), None)
 
 
 def _able(pipe: Any, arms: Iterable[Arm]) -> tuple[list[Arm], dict[str, str]]:
@@ -287,17 +290,17 @@ def _drawn_as(arm: Arm, rivals: Sequence[Arm]) -> Arm:
 
 
 def _front(points: Sequence[Point]) -> list[str]:
-    seconds = {point.arm: point.seconds.value for point in points}
-    return front(seconds, {point.arm: point.psnr.value for point in points})
+    ratios = {point.arm: point.ratio.value for point in points}  # which scatter less than seconds on a busy machine
+    return front(ratios, {point.arm: point.psnr.value for point in points})
 
 
-def _curves(points: Sequence[Point]) -> dict[str, list[str]]:
+def _curves(points: Sequence[Point], own: str) -> dict[str, list[str]]:
     """Solver -> arms of it alone, by number of steps."""
     arms = [Arm.parse(point.arm) for point in points if point.kind == FEWER_STEPS]
     arms.sort(key=lambda arm: arm.step_count or 0)
     curves: dict[str, list[str]] = {}
     for arm in arms:
-        curves.setdefault(arm.solver or "own", []).append(arm.spec)
+        curves.setdefault(arm.solver or own, []).append(arm.spec)
     return curves
 
 
