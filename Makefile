@@ -51,6 +51,7 @@ figures: $(VENV)/.dev
 	$(BIN)/faster-diffusion bench --suite cpu --out benchmarks/results/speed-cpu.json
 	$(BIN)/faster-diffusion evaluate --arms benchmarks/arms/fidelity.yaml --reference converged --out runs/fidelity
 	cp runs/fidelity/results.json benchmarks/results/fidelity.json
+	cp runs/fidelity/plots/psnr.png docs/images/fidelity.png
 	$(BIN)/python -m benchmarks.key_steps
 	$(BIN)/faster-diffusion demo --out docs/images/demo.png
 	$(BIN)/faster-diffusion analyze --out runs/analysis
