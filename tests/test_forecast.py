@@ -53,6 +53,13 @@ def test_only_as_many_key_steps_are_kept_as_the_degree_needs():
     assert len(history.values) == 2
 
 
+def test_a_step_that_is_not_later_than_the_last_begins_anew():
+    history = History(Forecast(1))
+    for order, value in ((0, 5.0), (7, 6.0), (0, 1.0), (0, 2.0)):
+        history.add(order, torch.tensor([value]))
+    assert history.at([3]).tolist() == [2.0]
+
+
 @pytest.mark.parametrize("arguments", [{"order": -1}, {"order": 4}, {"damping": 1.5}, {"damping": -0.1}])
 def test_what_makes_no_sense_is_refused(arguments):
     with pytest.raises(ValueError, match=r"Forecast\."):

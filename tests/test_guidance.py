@@ -96,3 +96,31 @@ def test_a_batch_that_is_not_two_halves_of_the_same_is_left_as_it_is_with_a_warn
 def test_what_is_no_share_is_refused(share):
     with pytest.raises(ValueError, match="guidance_until is a share of the steps"):
         fd.PropagationConfig(guidance_until=share)
+
+
+def test_a_prompt_that_changes_late_is_computed_with_both_halves_again(pipe):
+    """What the halves differ by belongs to a prompt."""
+
+    def change(pipe, step, t, tensors):
+        if step == 6:
+            tensors["prompt_embeds"] = tensors["prompt_embeds"] * 1.5
+        return tensors
+
+    seen, hook = batches(pipe)
+    with fd.enable(pipe, key_steps="all", guidance_until=0.5):
+        toys.sample(pipe, callback_on_step_end=change, callback_on_step_end_tensor_inputs=["prompt_embeds"])
+    hook.remove()
+    assert seen == [2] * 5 + [1] * 2 + [2] + [1] * 2
+
+
+@pytest.mark.parametrize("degree", [0, 1])
+def test_a_gate_goes_on_with_the_prompted_half(pipe, degree):
+    """The errors of a batch that is half as large are told from the same half of what was predicted before."""
+    made = {}
+    for parallel in (True, False):
+        options = {"key_steps": [0], "gate": 0.1, "forecast": degree, "prior_noise": None, "guidance_until": 0.5}
+        with fd.enable(pipe, **options, parallel=parallel) as handle:
+            made[parallel] = toys.sample(pipe, 2, num_inference_steps=20)
+        assert handle.summary().halves > 0
+        assert 1 < handle.summary().computed < 20
+    torch.testing.assert_close(made[True], made[False], rtol=0, atol=1e-3)

@@ -71,7 +71,6 @@ class Memory:
     residuals: dict[str, Any]
     history: History | None  # what the last key steps computed; None when it is not needed any more
     pace: Pace | None  # where a gate decides about key steps
-    half: bool = False  # of the prompted half of the batch alone
     predictions: dict[int, torch.Tensor] = field(default_factory=dict)
     rebuild: Callable[[torch.Tensor], Any] | None = None  # from a prediction to what the network returns
 
@@ -82,9 +81,14 @@ class Memory:
     def halved(self, guidance: Guidance, conditions: Conditions) -> Memory:
         """The same for the prompted half of the batch."""
         history = None if self.history is None else self.history.mapped(guidance.part)
-        residuals, predictions = guidance.part(self.residuals), guidance.part(self.predictions)
+        pace = None if self.pace is None else self.pace.mapped(guidance.part)
         return replace(
-            self, half=True, conditions=conditions, history=history, residuals=residuals, predictions=predictions
+            self,
+            conditions=conditions,
+            history=history,
+            pace=pace,
+            residuals=guidance.part(self.residuals),
+            predictions=guidance.part(self.predictions),
         )
 
     def nbytes(self) -> int:
@@ -140,26 +144,30 @@ class Run:
             return network(*args, **kwargs)
 
         lane = self._lanes.turn(self.plan.trajectory, order)
-        guidance = self._guidance.setdefault(lane, Guidance(self._forecast, self.layout.prompted))
-        if not self._leaves_out_guidance(order, call, guidance):
+        guidance = self._guidance_of(lane)
+        if guidance is not None and self._leaves_out_guidance(order, call, guidance):
+            output, computed = self._answer_half(lane, order, call, guidance, network)
+            calls.computed_half += computed
+            calls.reused_half += not computed
+        else:
             output, computed = self._answer(lane, order, call, partial(network, *args, **kwargs))
-            if computed and self._guided_until is not None:
-                guidance.learn(order, output[0])
-            calls.computed += computed
-            calls.reused += not computed
-            return output
+            if guidance is not None and computed:
+                guidance.learn(order, output[0], call, self.network)
+        calls.computed += computed
+        calls.reused += not computed
+        return output
 
+    def _answer_half(
+        self, lane: int, order: int, call: NetworkCall, guidance: Guidance, network: Callable[..., Any]
+    ) -> tuple[Any, bool]:
+        """The output for a call from its prompted half, and whether the whole network ran for that."""
         args, kwargs = call.half(guidance.prompted)
         half = NetworkCall(self.network, self.layout, args, kwargs)
         memory = self._lanes.slots[lane]
-        if memory is not None and not memory.half and self._serves(memory, order, call):
+        if memory is not None and self._serves(memory, order, call):
             self._lanes.slots[lane] = memory.halved(guidance, Conditions(half.conditions, self.network))
         output, computed = self._answer(lane, order, half, partial(network, *args, **kwargs))
-        calls.computed_half += computed
-        calls.reused_half += not computed
-        calls.computed += computed
-        calls.reused += not computed
-        return rebuild_like(output)(guidance.complete(order, output[0]))
+        return rebuild_like(output)(guidance.complete(order, output[0])), computed
 
     def _answer(self, lane: int, order: int, call: NetworkCall, in_full: Callable[[], Any]) -> tuple[Any, bool]:
         """The output for a call, and whether the whole network ran for it."""
@@ -172,10 +180,17 @@ class Run:
             self._decode(memory, order, call)
         return memory.answer(order), False
 
+    def _guidance_of(self, lane: int) -> Guidance | None:
+        if self._guided_until is None:
+            return None
+        if lane not in self._guidance:
+            self._guidance[lane] = Guidance(self._forecast, self.layout.prompted)
+        return self._guidance[lane]
+
     def _leaves_out_guidance(self, order: int, call: NetworkCall, guidance: Guidance) -> bool:
         """Whether the prompted half of the batch is enough."""
-        until = self._guided_until
-        if until is None or not guidance.known or order < until * len(self.plan.trajectory):
+        assert self._guided_until is not None
+        if order < self._guided_until * len(self.plan.trajectory) or not guidance.serves(call, self.network):
             return False
         if is_guided(call) and not mixes_batch(self.network):
             return True

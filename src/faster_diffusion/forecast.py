@@ -62,7 +62,10 @@ class History:
         self.values: deque[Any] = deque(maxlen=forecast.order + 1)  # the newest last
 
     def add(self, order: int, value: Any) -> None:
-        """The value of a key step later than all before."""
+        """The value of a key step. One that is not later than the last begins another pass through the steps."""
+        if self._orders and order <= self._orders[-1]:
+            self._orders.clear()
+            self.values.clear()
         self._orders.append(order)
         self.values.append(value)
 

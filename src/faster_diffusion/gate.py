@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +65,12 @@ class Pace:
         self._gate = gate
         self._predictions = History(forecast)
         self._last = 0
+
+    def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Pace:
+        """Another pace, for predictions that are ``function`` of those before."""
+        other = copy(self)
+        other._predictions = self._predictions.mapped(function)
+        return other
 
     def next_key(self, order: int, prediction: torch.Tensor) -> int:
         """The step that has to be key after key step ``order``, which gave ``prediction``, (B, ...)."""

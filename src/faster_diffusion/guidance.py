@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from .call import NetworkCall
+from .conditions import Conditions
 from .forecast import Forecast, History
 from .trees import map_tensors
 
@@ -24,17 +26,23 @@ class Guidance:
 
     def __init__(self, forecast: Forecast, prompted: int) -> None:
         self.prompted = prompted
+        self._forecast = forecast
         self._differences = History(forecast)
+        self._conditions: Conditions | None = None  # of the calls that the differences are from
 
-    @property
-    def known(self) -> bool:
-        return bool(self._differences.values)
+    def serves(self, call: NetworkCall, network: nn.Module) -> bool:
+        """Whether the difference is known under the conditions of a call."""
+        return self._conditions is not None and self._conditions.still_hold(call.conditions, network)
 
-    def learn(self, order: int, prediction: torch.Tensor) -> None:
-        """Takes note of a key step in which both halves were computed, (2 B, ...)."""
-        if len(prediction) % 2 == 0:
-            halves = prediction.chunk(2)
-            self._differences.add(order, halves[1 - self.prompted] - halves[self.prompted])
+    def learn(self, order: int, prediction: torch.Tensor, call: NetworkCall, network: nn.Module) -> None:
+        """Takes note of what a key step predicted for both halves, (2 B, ...)."""
+        if len(prediction) % 2:
+            return
+        if not self.serves(call, network):
+            self._differences = History(self._forecast)
+            self._conditions = Conditions(call.conditions, network)
+        halves = prediction.chunk(2)
+        self._differences.add(order, halves[1 - self.prompted] - halves[self.prompted])
 
     def complete(self, order: int, half: torch.Tensor) -> torch.Tensor:
         """Both halves, (2 B, ...), from the prompted one, (B, ...)."""
