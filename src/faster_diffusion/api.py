@@ -25,7 +25,7 @@ from .profile import Profile, Swap, is_profile
 from .refused import refuse, refuse_call
 from .reuse import Reuse
 from .schedule import KeySteps
-from .stages import LAYOUTS, layout_of, unwrap
+from .stages import LAYOUTS, layout_of, network_of, unwrap
 from .summary import Summary, summarise
 
 logger = logging.getLogger(__name__)
@@ -195,14 +195,13 @@ def _handle_of(target: Target) -> Handle | None:
 def _network_of(target: Target) -> nn.Module:
     if isinstance(target, nn.Module):
         return target
-    networks = (getattr(target, name, None) for name in ("unet", "transformer"))
-    network = next((network for network in networks if network is not None), None)
-    if not isinstance(network, nn.Module):
+    try:
+        return network_of(target)
+    except ValueError as error:
         raise ValueError(
             f"{type(target).__name__} cannot be accelerated: it has neither UNet nor transformer. "
             f"Pipelines that can have a network of one of these classes: {', '.join(LAYOUTS)}."
-        )
-    return network
+        ) from error
 
 
 def _profile(target: Target, network: nn.Module, config: PropagationConfig | None, path: Any) -> Profile:

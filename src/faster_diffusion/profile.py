@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from .config import PropagationConfig
+from .files import write_json
 from .stages import unwrap
 
 FORMAT = 1
@@ -144,7 +145,7 @@ class Profile:
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(Path(path), self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         return {

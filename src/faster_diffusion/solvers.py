@@ -32,6 +32,15 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def network_calls(scheduler: Any, steps: int) -> int:
+    """How often a run of ``steps`` evaluates the network: more than once a step where a solver is of second order.
+
+    Sets the timesteps of ``scheduler``.
+    """
+    scheduler.set_timesteps(steps)
+    return len(scheduler.timesteps)
+
+
 def check(name: str) -> None:
     """Raises ValueError for a name that is not known."""
     if name.lower() not in SOLVERS:

@@ -6,6 +6,7 @@ A new UNet class is one entry of ``LAYOUTS``. Nothing else knows attribute names
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -106,6 +107,19 @@ LAYOUTS = {
         levels="",
     ),
 }
+
+
+def network_of(pipe: Any) -> nn.Module:
+    """The network that a pipeline calls at every step: its UNet, or its transformer.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    for name in ("unet", "transformer"):
+        network = getattr(pipe, name, None)
+        if isinstance(network, nn.Module):
+            return network
+    raise ValueError(f"{type(pipe).__name__} has neither UNet nor transformer.")
 
 
 def unwrap(network: nn.Module) -> nn.Module:

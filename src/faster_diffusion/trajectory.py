@@ -29,7 +29,7 @@ class Trajectory:
 
     @cached_property
     def _input_values(self) -> list[float]:
-        return self.inputs.tolist()
+        return self.values if self.inputs is self.timesteps else self.inputs.tolist()
 
     def is_of(self, timesteps: torch.Tensor) -> bool:
         """Whether ``timesteps`` is the tensor that this trajectory was made from."""

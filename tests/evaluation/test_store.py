@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from faster_diffusion.evaluation import store as module
+from faster_diffusion import files
+from faster_diffusion.evaluation import store
 from faster_diffusion.evaluation.store import Store
 
 ARMS = {"untouched": "untouched", "ours: all of it": "paper+noise"}
@@ -67,7 +68,7 @@ def whole(tmp_path_factory):
 def test_a_run_killed_at_any_writes_and_robbed_of_images_ends_as_one_never_stopped(
     whole, tmp_path_factory, batch_size, kills, lost
 ):
-    folder, write_whole = tmp_path_factory.mktemp("killed"), module.write_whole
+    folder, write_whole = tmp_path_factory.mktemp("killed"), files.write_whole
     for writes, half in kills:
         left = iter(range(writes))
 
@@ -79,7 +80,8 @@ def test_a_run_killed_at_any_writes_and_robbed_of_images_ends_as_one_never_stopp
             write_whole(path, content)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "write_whole", write)
+            for module in (files, store):  # records and images
+                patch.setattr(module, "write_whole", write)
             try:
                 run(folder, batch_size)
             except KilledError:

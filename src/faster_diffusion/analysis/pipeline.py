@@ -16,7 +16,7 @@ from ..api import enable, is_enabled
 from ..config import PropagationConfig
 from ..reuse import Reuse
 from ..schedule import KeySteps
-from ..stages import layout_of, stage_names, unwrap
+from ..stages import layout_of, network_of, stage_names, unwrap
 from .capture import observed
 from .change import Change, ChangeMeter
 from .drift import Drift, DriftMeter
@@ -160,7 +160,7 @@ def _checked(pipe: Any, config: PropagationConfig | None) -> tuple[nn.Module, Pr
         raise ValueError("What is analysed is the pipeline as it was: call fd.disable(pipe) first.")
     with enable(pipe, config) as handle:  # refuses what cannot be accelerated
         config = handle.config
-    network = next(pipe.components[name] for name in ("unet", "transformer") if pipe.components.get(name) is not None)
+    network = network_of(pipe)
     if network is not unwrap(network) or network._compiled_call_impl is not None:
         raise ValueError("The network is compiled as a whole, so that its stages are not seen. Compile it afterwards.")
     return network, config

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import nn
 
-from ..stages import is_known, layout_of
+from ..stages import is_known, layout_of, network_of
 
 
 class Peer(Protocol):
@@ -113,8 +113,7 @@ class TGate:
         loader = _TGATE_LOADERS.get(cls.__name__)
         if loader is None:
             raise ValueError(f"T-GATE does not know {cls.__name__}. Pipelines it knows: {', '.join(_TGATE_LOADERS)}.")
-        network = pipe.components.get("unet") or pipe.transformer
-        with _left_as_it_was(network):
+        with _left_as_it_was(network_of(pipe)):
             _enable("tgate", pipe, lambda: getattr(package, loader)(pipe))  # puts a loop of its own at pipe.tgate
             pipe.__class__ = type(cls.__name__, (cls,), {"__call__": _gated(cls.__call__, self.gate)})
             try:

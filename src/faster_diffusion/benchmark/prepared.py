@@ -12,6 +12,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from .. import demo
+from ..stages import network_of
 from .architectures import ARCHITECTURES, Architecture, Size
 from .architectures.architecture import picture
 from .cases import Case
@@ -53,10 +54,7 @@ def prepare(case: Case) -> Prepared:
         vae.enable_slicing()  # one image after another, so that the peak of memory is the network's
     if not case.vae and vae is not None:
         call["output_type"] = "latent"
-    network = pipe.components.get("unet") or pipe.components.get("transformer")
-    if network is None:
-        raise ValueError(f"{type(pipe).__name__} has neither UNet nor transformer.")
-    return Prepared(pipe, network, call, case.batch)
+    return Prepared(pipe, network_of(pipe), call, case.batch)
 
 
 def _call_of_known(known: Architecture, case: Case, dtype: torch.dtype) -> dict[str, Any]:

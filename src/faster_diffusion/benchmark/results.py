@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..files import write_json
 from .cases import Case
 
 _CHANGES = ("load_average",)  # of a machine, without its being another
@@ -31,9 +32,7 @@ class Results:
         self.reports = [other for other in self.reports if other["case"] != report["case"]]
         self.reports.append(report)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f".{self.path.name}.part")
-        unfinished.write_text(json.dumps({"reports": self.reports}, indent=1) + "\n")
-        unfinished.replace(self.path)
+        write_json(self.path, {"reports": self.reports})
 
 
 def read_reports(path: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from .. import solvers
 from .errors import FAILED, CliError
 from .steering import Steering
 
@@ -85,13 +86,12 @@ def check_size(pipe: Any, **sizes: int | None) -> None:
 
 
 def network_calls(scheduler: Any, steps: int) -> int:
-    """How many orders a run of `steps` has: solvers of second order evaluate the network more than once a step.
+    """How many orders a run of `steps` has; see `solvers.network_calls`.
 
     Raises:
         CliError: the scheduler has no such run.
     """
     try:
-        scheduler.set_timesteps(steps)
+        return solvers.network_calls(scheduler, steps)
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise CliError(f"{type(scheduler).__name__} cannot run {steps} steps: {error}", FAILED) from error
-    return len(scheduler.timesteps)

@@ -27,19 +27,6 @@ class Cost:
         return asdict(self)
 
 
-def network_of(pipe: Any) -> nn.Module:
-    """The network that a pipeline calls at every step.
-
-    Raises:
-        ValueError: it has none that is known.
-    """
-    for name in ("unet", "transformer"):
-        network = getattr(pipe, name, None)
-        if isinstance(network, nn.Module):
-            return network
-    raise ValueError(f"{type(pipe).__name__} has neither UNet nor transformer.")
-
-
 def measured(networks: Sequence[nn.Module], draw: Callable[[], list[Any]]) -> tuple[list[Any], Cost]:
     """What ``draw`` drew, and what that took."""
     cuda = torch.cuda.is_available()

@@ -51,6 +51,19 @@ def sampling_as(arm: Arm, pipes: Sequence[Any]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def quiet(pipes: Sequence[Any]) -> Iterator[None]:
+    """Within it, the pipelines show no progress bars of their own."""
+    before = [(pipe, dict(getattr(pipe, "_progress_bar_config", {}))) for pipe in pipes]
+    for pipe in pipes:
+        pipe.set_progress_bar_config(disable=True)
+    try:
+        yield
+    finally:
+        for pipe, config in before:
+            pipe.set_progress_bar_config(**config)
+
+
 def draw(arm: Arm, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings) -> list[Image.Image]:
     """An image a prompt, each from a generator of its own, so that it does not depend on its batch."""
     images: list[Image.Image] = []

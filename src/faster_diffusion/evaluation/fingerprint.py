@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from .cost import network_of
+from ..stages import network_of
 
 _VALUES = 1024  # of each tensor at most: enough to tell weights apart, and quick for billions
 

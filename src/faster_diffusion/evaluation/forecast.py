@@ -108,7 +108,7 @@ def check_installed(arm: Arm) -> None:
 
 
 def _calls(arm: Arm, steps: int, model: Model) -> int:
-    """How often a run evaluates the network: more than once a step where a solver is of second order."""
+    """How often a run evaluates the network."""
     steps = arm.steps(steps)
     if arm.solver is not None:
         scheduler = solvers.make(arm.solver, model.scheduler.config if model.scheduler is not None else {})
@@ -116,8 +116,7 @@ def _calls(arm: Arm, steps: int, model: Model) -> int:
         scheduler = model.scheduler
     else:
         return steps
-    scheduler.set_timesteps(steps)
-    return len(scheduler.timesteps)
+    return solvers.network_calls(scheduler, steps)
 
 
 def _size(settings: Settings, models: Sequence[Model]) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arms import Arm
 from ..benchmark import machine
+from ..files import write_json
 from . import report
 from .contest import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
 from .drawing import Settings, check_takes_prompts
@@ -16,7 +17,7 @@ from .fingerprint import fingerprint, versions
 from .judging import Judges
 from .prompts import Prompt
 from .results import ArmResult, Evaluation
-from .store import Store, write_json
+from .store import Store
 from .turns import Turns
 
 

@@ -12,7 +12,6 @@ that was interrupted is drawn anew as a whole. One process at a time works in a 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from ..files import PART, write_json, write_whole
 
 _SHOWN = 3  # differences between two manifests
 
@@ -46,7 +47,7 @@ class Store:
         }
         for arm in self._folders.values():
             arm.mkdir(parents=True, exist_ok=True)
-        for unfinished in folder.rglob(f".*{_PART}"):
+        for unfinished in folder.rglob(f".*{PART}"):
             unfinished.unlink()
         write_json(folder / _MANIFEST, manifest)
 
@@ -114,24 +115,7 @@ def check_resumable(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is there completely or, if this process or the machine dies meanwhile, not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """The same for JSON."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(path, text.encode())
-
-
 _MANIFEST = "manifest.json"
-_PART = ".part"
 
 
 def _png(image: Image.Image) -> bytes:

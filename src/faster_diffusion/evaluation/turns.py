@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -13,8 +12,9 @@ from tqdm import tqdm
 
 from ..arms import Arm
 from ..benchmark.counting import count_flops
-from .cost import measured, network_of
-from .drawing import Settings, draw, sampling_as
+from ..stages import network_of
+from .cost import measured
+from .drawing import Settings, draw, quiet, sampling_as
 from .prompts import Prompt
 from .store import Store
 
@@ -46,7 +46,7 @@ class Turns:
         """
         networks = [network_of(pipe) for pipe in self.pipes]
         total = len(self.arms) * self.store.count
-        with _quiet(self.pipes), tqdm(total=total, desc="drawing", unit="image", disable=not progress) as bar:
+        with quiet(self.pipes), tqdm(total=total, desc="drawing", unit="image", disable=not progress) as bar:
             for arm in self.arms:
                 if self.store.record(arm.name, "flops") is None:
                     count = self._try(arm, self.prompts[:1], partial(count_flops, networks))
@@ -73,16 +73,3 @@ class Turns:
             self.failed[arm.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
             logger.warning("Arm %s is left out. %s", arm.name, self.failed[arm.name])
             return None
-
-
-@contextmanager
-def _quiet(pipes: Sequence[Any]) -> Iterator[None]:
-    """Within it, the pipelines show no progress bars of their own."""
-    before = [(pipe, dict(getattr(pipe, "_progress_bar_config", {}))) for pipe in pipes]
-    for pipe in pipes:
-        pipe.set_progress_bar_config(disable=True)
-    try:
-        yield
-    finally:
-        for pipe, config in before:
-            pipe.set_progress_bar_config(**config)

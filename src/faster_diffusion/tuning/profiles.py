@@ -9,8 +9,8 @@ from typing import Any
 
 from ..arms import Arm
 from ..config import PropagationConfig
-from ..evaluation.cost import network_of
 from ..profile import SUFFIX, Fingerprint, Profile, Solver
+from ..stages import network_of
 from .results import PLAN, Point, Tuning
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..evaluation.store import check_resumable, write_json
+from ..evaluation.store import check_resumable
+from ..files import write_json
 
 
 class Records:

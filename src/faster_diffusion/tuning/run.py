@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -15,13 +14,13 @@ from tqdm import tqdm
 from .. import solvers
 from ..arms import Arm
 from ..benchmark import machine
-from ..evaluation.cost import network_of
-from ..evaluation.drawing import Settings, check_takes_prompts, draw
+from ..evaluation.drawing import Settings, check_takes_prompts, draw, quiet
 from ..evaluation.extra import check_extra
 from ..evaluation.fingerprint import fingerprint, versions
 from ..evaluation.prompts import Prompt
-from ..evaluation.store import write_json
+from ..files import write_json
 from ..profile import Solver
+from ..stages import network_of
 from . import levels, placement, profiles, report, speed
 from .halving import dominated, front, survivors
 from .lab import CALIBRATION, HELD_OUT, Lab
@@ -98,7 +97,7 @@ def tune(
     full = [Arm.parse(f"{solver}:{steps}") for solver, steps in space.runs]
     lab = Lab(pipe, split, settings, Arm.parse(reference), full, records)
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
-    with _quiet(pipe):
+    with quiet([pipe]):
         own = _own(pipe, space.solvers)
         rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
         told = _speed(lab, space)
@@ -302,14 +301,3 @@ def _curves(points: Sequence[Point], own: str) -> dict[str, list[str]]:
     for arm in arms:
         curves.setdefault(arm.solver or own, []).append(arm.spec)
     return curves
-
-
-@contextmanager
-def _quiet(pipe: Any) -> Iterator[None]:
-    """Within it, the pipeline shows no progress bar of its own."""
-    before = dict(getattr(pipe, "_progress_bar_config", {}))
-    pipe.set_progress_bar_config(disable=True)
-    try:
-        yield
-    finally:
-        pipe.set_progress_bar_config(**before)

@@ -14,10 +14,10 @@ from tqdm import tqdm
 from .. import solvers
 from ..arms import Arm
 from ..benchmark.timing import interleave
-from ..evaluation.cost import network_of
 from ..evaluation.drawing import Settings, draw
 from ..evaluation.prompts import Prompt
 from ..schedule import KeySteps
+from ..stages import network_of
 from .records import Records
 
 Times = dict[str, list[float]]  # seconds of every round by arm
@@ -64,8 +64,7 @@ def network_calls(arm: Arm, pipe: Any, steps: int) -> int:
     """How often a run of the solver evaluates the network, nothing reused."""
     config = pipe.scheduler.config
     scheduler = solvers.make(arm.solver, config) if arm.solver else type(pipe.scheduler).from_config(config)
-    scheduler.set_timesteps(arm.steps(steps))
-    return len(scheduler.timesteps)
+    return solvers.network_calls(scheduler, arm.steps(steps))
 
 
 def time(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from .architecture import Architecture, Part, Size, embeddings, picture
 from .images import SCHEDULE
 
@@ -95,11 +97,16 @@ def _pixels(batch: int, size: Size) -> Mapping[str, Any]:
 
 
 def _from_small(batch: int, size: Size) -> Mapping[str, Any]:
-    return {**_pixels(batch, size), "image": 2 * picture(batch, (size[0] // 4, size[1] // 4)) - 1}
+    return {**_pixels(batch, size), "image": _quarter(batch, size)}
 
 
 def _upscaled(batch: int, size: Size) -> Mapping[str, Any]:
-    return {**embeddings(batch, 1024), "image": 2 * picture(batch, (size[0] // 4, size[1] // 4)) - 1}
+    return {**embeddings(batch, 1024), "image": _quarter(batch, size)}
+
+
+def _quarter(batch: int, size: Size) -> torch.Tensor:
+    """What is upscaled: a quarter of the size, in [-1, 1]."""
+    return 2 * picture(batch, (size[0] // 4, size[1] // 4)) - 1
 
 
 STAGE_1 = Architecture(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...files import write_whole
 from ..results import Evaluation
-from ..store import Store, write_whole
+from ..store import Store
 from . import plots
 from .pictures import chosen, data_uri
 from .sentences import not_measured, sentences
