@@ -23,6 +23,23 @@ def write_card(folder: Path, name: str, body: str, task: str = "text-to-image") 
     (folder / "README.md").write_text(f"{FRONT.format(task=task, name=name)}\n{body.strip()}\n")
 
 
+def write_obedience_card(folder: Path, log: Path, title: str, report: dict, body: str, task: str) -> None:
+    """README.md and loss.png of a model named as its folder, from the log of its one training and its obedience.
+
+    `body` has places for `runs`, `obedience`, `count`, `sampler` and `guidance`.
+    """
+    rows = read_log(log)
+    draw_curve([row["loss"] for row in rows], folder / "loss.png", title)
+    filled = body.format(
+        runs=steps_table({log.stem: rows}),
+        obedience=arms_table(report["arms"]),
+        count=report["count"],
+        sampler=f"{report['sampler']}, {report['steps']} steps, guidance {report['guidance']}",
+        guidance=report["guidance"],
+    )
+    write_card(folder, folder.name, filled, task)
+
+
 def share(right: int, of: int) -> dict:
     """A share with its Wilson interval at 95 %."""
     z, p = 1.96, right / of

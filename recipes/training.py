@@ -122,10 +122,8 @@ def begin() -> None:
 def kept(path: Path, make: Callable[[], Any]) -> Any:
     """What `make` returns, from `path` if it was made before."""
     if not path.exists():  # under torchrun run the one process that makes it first
-        unfinished = path.with_suffix(".part")
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(make(), unfinished)
-        unfinished.replace(path)
+        _write(path, make())
     return torch.load(path, weights_only=True)
 
 
@@ -202,7 +200,7 @@ def _decayed(weights: list[nn.Parameter], decay: float) -> list[dict]:
 
 
 def _save(path: Path, step: int, seconds: float, optimiser: torch.optim.Optimizer, weights, average) -> None:
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint."""
     state = {
         "step": step,
         "seconds": seconds,
@@ -210,8 +208,13 @@ def _save(path: Path, step: int, seconds: float, optimiser: torch.optim.Optimize
         "weights": [p.detach() for p in weights],
         "average": average,
     }
+    _write(path, state)
+
+
+def _write(path: Path, content: Any) -> None:
+    """Write a file whole or not at all."""
     unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
+    torch.save(content, unfinished)
     unfinished.replace(path)
 
 

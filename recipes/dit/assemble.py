@@ -22,16 +22,8 @@ def pipeline(vae: AutoencoderKL, network: DiTTransformer2DModel) -> DiTPipeline:
 
 def write_card(folder: Path, runs: Path, report: dict) -> None:
     """README.md and loss.png, from the log of training and the measured obedience."""
-    log = card.read_log(runs / "transformer.csv")
-    card.draw_curve([row["loss"] for row in log], folder / "loss.png", "loss of the transformer")
-    body = _CARD.format(
-        runs=card.steps_table({"transformer": log}),
-        obedience=card.arms_table(report["arms"]),
-        count=report["count"],
-        sampler=f"{report['sampler']}, {report['steps']} steps, guidance {report['guidance']}",
-        guidance=report["guidance"],
-    )
-    card.write_card(folder, NAME, body, "unconditional-image-generation")
+    log, task = runs / "transformer.csv", "unconditional-image-generation"
+    card.write_obedience_card(folder, log, "loss of the transformer", report, _CARD, task)
 
 
 _CARD = """

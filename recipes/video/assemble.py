@@ -29,16 +29,7 @@ def pipeline(image: StableDiffusionPipeline, parts: nn.ModuleDict) -> TextToVide
 
 def write_card(folder: Path, runs: Path, report: dict) -> None:
     """README.md and loss.png, from the log of training and the measured obedience."""
-    log = card.read_log(runs / "unet.csv")
-    card.draw_curve([row["loss"] for row in log], folder / "loss.png", "loss of the UNet")
-    body = _CARD.format(
-        runs=card.steps_table({"unet": log}),
-        obedience=card.arms_table(report["arms"]),
-        count=report["count"],
-        sampler=f"{report['sampler']}, {report['steps']} steps, guidance {report['guidance']}",
-        guidance=report["guidance"],
-    )
-    card.write_card(folder, NAME, body, "text-to-video")
+    card.write_obedience_card(folder, runs / "unet.csv", "loss of the UNet", report, _CARD, "text-to-video")
 
 
 _CARD = """
