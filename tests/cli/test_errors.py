@@ -5,15 +5,7 @@ import shutil
 
 import pytest
 
-
-def fails(result, *fragments):
-    """Asserts a failure told in one line that contains all `fragments`."""
-    lines = result.stderr.strip().splitlines()
-    assert result.exit_code in (1, 2)
-    assert len(lines) == 1
-    assert lines[0].startswith("Error: ")
-    for fragment in fragments:
-        assert fragment in lines[0]
+from tests.cli.failing import fails
 
 
 def test_unknown_scheduler(run, tiny_model):

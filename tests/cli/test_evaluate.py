@@ -16,6 +16,7 @@ from faster_diffusion.demo.recognise import obeys
 from faster_diffusion.evaluation import Evaluation, extra
 from faster_diffusion.evaluation.contest import line_up
 from tests import toys
+from tests.cli.failing import fails
 from tests.pipelines.rows.images import upscale
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,16 +35,6 @@ def coco(tmp_path):
     for number in range(3):
         Image.new("RGB", (8, 6)).save(tmp_path / "val2017" / f"{number}.jpg")
     (tmp_path / "inception-2015-12-05.pt").touch()
-
-
-def fails(result, *fragments):
-    """Asserts a failure told in one line that contains all `fragments`."""
-    lines = result.stderr.strip().splitlines()
-    assert result.exit_code in (1, 2)
-    assert len(lines) == 1
-    assert lines[0].startswith("Error: ")
-    for fragment in fragments:
-        assert fragment in lines[0]
 
 
 def test_the_embedded_model_from_prompts_to_report(run, tmp_path):
