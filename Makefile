@@ -19,7 +19,7 @@ help:
 	@echo "make test-oldest  the pipelines, with the oldest diffusers that is supported"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
-	@echo "make figures measure speed and fidelity anew, for the documentation (half an hour on a quiet machine)"
+	@echo "make figures measure speed and fidelity anew, for the documentation (an hour on a quiet machine)"
 	@echo "make docs    build the documentation into site/, failing on any broken link"
 
 demo: $(VENV)/.cli
@@ -49,6 +49,7 @@ figures: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.flops
 	$(BIN)/python -m benchmarks.pipelines
 	$(BIN)/faster-diffusion bench --suite cpu --out benchmarks/results/speed-cpu.json
+	mv benchmarks/results/speed-cpu-speed.png docs/images/speed.png
 	$(BIN)/faster-diffusion evaluate --arms benchmarks/arms/fidelity.yaml --reference converged --out runs/fidelity
 	cp runs/fidelity/results.json benchmarks/results/fidelity.json
 	cp runs/fidelity/plots/psnr.png docs/images/fidelity.png

@@ -155,8 +155,15 @@ SUITES: Mapping[str, Suite] = {
         memory=False,
     ),
     "cpu": Suite(
-        "an hour on two cores: the embedded model, and Stable Diffusion 1.5 in 5 steps without guidance",
-        (case("scenes"), case("scenes", batch=4), _sd15_on_cpu(), _sd15_on_cpu(vae=True)),
+        "half an hour on two cores: the embedded model, and Stable Diffusion 1.5 in 5 steps without guidance, three arms "
+        "of it also with the VAE; 3 rounds",
+        (
+            case("scenes"),
+            case("scenes", batch=4),
+            _sd15_on_cpu(),
+            _sd15_on_cpu(vae=True, arms=_arms("untouched", "uniform:5", "deepcache:5")),
+        ),
+        rounds=3,
     ),
     "gpu": Suite(
         "hours on a GPU: all that is published of one. Every model in batches of 1, 4 and 16, eager and compiled; "
