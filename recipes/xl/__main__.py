@@ -1,0 +1,78 @@
+"""`python -m recipes.xl` trains, packs and measures a small SDXL that predicts the velocity, from the scenes model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import cache
+
+from diffusers import StableDiffusionPipeline
+
+from faster_diffusion import demo
+
+from ..command import Recipe, both, note
+from ..packing import save
+from ..scenes import tokenizer, vae
+from ..scenes.data import make_pool
+from ..scenes.evaluate import quick
+from ..scenes.unet import training_tokens
+from ..training import kept
+from . import assemble, unet
+from .evaluate import detail, obedience
+
+SOFT_POOL = 8000
+GUIDANCE = 2.5
+
+
+@cache
+def image_model() -> StableDiffusionPipeline:
+    """The scenes model: autoencoder, tokenizer, and what the rest starts from."""
+    return demo.load("scenes")
+
+
+def train(options: argparse.Namespace) -> None:
+    """UNet and first text tower. Now and then they sample held-out prompts, so that a run gone wrong is seen early."""
+    model, second = image_model().vae, assemble.second_tower()
+
+    def make() -> dict:
+        pool = make_pool()
+        few = unet.soften(pool.pictures[:SOFT_POOL].float()).round().byte()
+        factor = model.config.scaling_factor
+        return {
+            "latents": vae.encode(model, pool.pictures) * factor,
+            "tokens": training_tokens(pool),
+            "soft": vae.encode(model, few) * factor,
+        }
+
+    def watch(step: int, parts) -> None:
+        if step % 300 == 0:
+            pipe = quick(assemble.pipeline(image_model(), parts, second))
+            note(options.runs, step, obedience(pipe, 20, steps=15, guidance=GUIDANCE))
+
+    told = unet.Told(**kept(options.runs / "latents.pt", make))
+    unet.fit(image_model(), second, told, options.runs, watch=watch)
+
+
+def pack(options: argparse.Namespace) -> None:
+    """The packaged folder, from the checkpoint, and its card."""
+    second = assemble.second_tower()
+    pipe = assemble.pipeline(image_model(), unet.load(image_model(), second, options.runs), second)
+    folder = options.out / assemble.NAME
+    save(pipe, folder, pipe.unet, pipe.vae)
+    for name in ("tokenizer", "tokenizer_2"):
+        tokenizer.save(folder / name)
+    if options.report.exists():
+        assemble.write_card(folder, options.runs, json.loads(options.report.read_text()))
+
+
+def evaluate(options: argparse.Namespace) -> dict:
+    """Obedience of the packaged model on held-out prompts, and whether sizes are heeded."""
+    pipe = demo.load(assemble.NAME)
+    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
+    arms = both([pipe], lambda: obedience(pipe, **asked, seed=1))
+    found = detail(pipe, 20, options.steps, options.guidance)
+    return {"sampler": type(pipe.scheduler).__name__, **asked, "arms": arms, "detail": found}
+
+
+if __name__ == "__main__":
+    Recipe("xl", __doc__, {"train": train}, pack, evaluate).main(count=100, steps=50, guidance=GUIDANCE)
