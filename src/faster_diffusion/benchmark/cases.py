@@ -155,8 +155,8 @@ SUITES: Mapping[str, Suite] = {
         memory=False,
     ),
     "cpu": Suite(
-        "half an hour on two cores: the embedded model, and Stable Diffusion 1.5 in 5 steps without guidance, three arms "
-        "of it also with the VAE; 3 rounds",
+        "half an hour on two cores: the embedded model, and Stable Diffusion 1.5 in 5 steps without guidance, three "
+        "arms of it also with the VAE; 3 rounds",
         (
             case("scenes"),
             case("scenes", batch=4),
