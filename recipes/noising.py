@@ -1,4 +1,4 @@
-"""What networks learn from: stratified times, noise with an offset, a weighted error of noise or velocity."""
+"""What networks that predict noise learn from: stratified times, noise with an offset, a weighted error."""
 
 from __future__ import annotations
 
@@ -31,20 +31,6 @@ def add_noise(x: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
 
 def noise_error(guess: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
     """The squared error of noise guessed (B, ...), weighted by the square root of min-SNR; a scalar."""
-    snr = _snr(alphas)
-    return (snr.clamp(max=GAMMA).sqrt() / snr * _mean_square(guess - noise)).mean()
-
-
-def velocity_error(guess: Tensor, x: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
-    """The same of velocities guessed (B, ...): an error of the sample weighs as much, and something without signal."""
-    velocity = add_noise(noise, -x, alphas)
-    weight = _snr(alphas).clamp(max=GAMMA).sqrt() * (1 - alphas)
-    return (weight * _mean_square(guess - velocity)).mean()
-
-
-def _snr(alphas: Tensor) -> Tensor:
-    return (alphas / (1 - alphas)).clamp(min=FLOOR)
-
-
-def _mean_square(error: Tensor) -> Tensor:
-    return error.square().flatten(1).mean(1)
+    snr = (alphas / (1 - alphas)).clamp(min=FLOOR)
+    weight = snr.clamp(max=GAMMA).sqrt() / snr
+    return (weight * (guess - noise).square().flatten(1).mean(1)).mean()

@@ -36,7 +36,7 @@ on the very classes that the big model uses.
 from faster_diffusion import demo
 
 pipe = demo.load("scenes-dit")
-image = pipe(pipe.get_label_ids(["red sphere"]), guidance_scale={guidance}).images[0]
+image = pipe(pipe.get_label_ids(["a red sphere"]), guidance_scale={guidance}).images[0]
 ```
 
 Fourteen blocks of width 128, 64 tokens of 2x2 latents, on the autoencoder of the scenes model. It predicts the noise

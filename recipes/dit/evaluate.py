@@ -14,7 +14,7 @@ def obedience(pipe, count: int, steps: int, guidance: float, seed: int = 0) -> d
     classes = [i % len(CLASSES) for i in range(count)]
     found = [recognise(image) for image in sample(pipe, classes, steps, guidance, seed, batch=len(CLASSES))]
     seen = [(things[0].colour, things[0].shape) if len(things) == 1 else (None, None) for things in found]
-    asked = [tuple(CLASSES[number].split()) for number in classes]
+    asked = [tuple(CLASSES[number].split()[1:]) for number in classes]
     pairs = list(zip(seen, asked, strict=True))
     measures = {
         "right": [one == other for one, other in pairs],

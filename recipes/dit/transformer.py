@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from diffusers import DiTTransformer2DModel
 from torch import Tensor, nn
 
-from faster_diffusion.demo.scenes import COLOURS, SHAPES, Scene
+from faster_diffusion.demo.scenes import COLOURS, SHAPES, Scene, Thing, caption
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
@@ -19,13 +20,13 @@ BATCH = 16
 NO_CLASS = 1000  # DiTPipeline has it built in: its networks know ImageNet's thousand classes
 UNTOLD = 0.1  # share of classes dropped, for classifier-free guidance
 
-CLASSES = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+CLASSES = [caption(Scene((Thing(colour, shape),))) for colour in COLOURS for shape in SHAPES]
 
 
 def class_of(scene: Scene) -> int:
     """The number of the class that a scene of one thing is in."""
     (thing,) = scene.things
-    return CLASSES.index(f"{thing.colour} {thing.shape}")
+    return CLASSES.index(caption(Scene((replace(thing, size=None),))))
 
 
 def build() -> DiTTransformer2DModel:

@@ -1,4 +1,4 @@
-"""`python -m recipes.xl` trains, packs and measures a small SDXL that predicts the velocity, from the scenes model."""
+"""`python -m recipes.xl` trains, packs and measures a small SDXL, from the scenes model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..scenes.data import make_pool
 from ..scenes.evaluate import quick
 from ..scenes.unet import training_tokens
 from ..training import kept
-from . import assemble, unet
+from . import assemble, towers, unet
 from .evaluate import detail, obedience
 
 SOFT_POOL = 8000
@@ -31,8 +31,8 @@ def image_model() -> StableDiffusionPipeline:
 
 
 def train(options: argparse.Namespace) -> None:
-    """UNet and first text tower. Now and then they sample held-out prompts, so that a run gone wrong is seen early."""
-    model, second = image_model().vae, assemble.second_tower()
+    """The UNet. Now and then it samples held-out prompts, so that a run gone wrong is seen early."""
+    model, both_towers = image_model().vae, towers.make(image_model())
 
     def make() -> dict:
         pool = make_pool()
@@ -44,19 +44,19 @@ def train(options: argparse.Namespace) -> None:
             "soft": vae.encode(model, few) * factor,
         }
 
-    def watch(step: int, parts) -> None:
+    def watch(step: int, network) -> None:
         if step % 300 == 0:
-            pipe = quick(assemble.pipeline(image_model(), parts, second))
+            pipe = quick(assemble.pipeline(image_model(), both_towers, network))
             note(options.runs, step, obedience(pipe, 20, steps=15, guidance=GUIDANCE))
 
     told = unet.Told(**kept(options.runs / "latents.pt", make))
-    unet.fit(image_model(), second, told, options.runs, watch=watch)
+    unet.fit(image_model(), both_towers, told, options.runs, watch=watch)
 
 
 def pack(options: argparse.Namespace) -> None:
     """The packaged folder, from the checkpoint, and its card."""
-    second = assemble.second_tower()
-    pipe = assemble.pipeline(image_model(), unet.load(image_model(), second, options.runs), second)
+    both_towers = towers.make(image_model())
+    pipe = assemble.pipeline(image_model(), both_towers, unet.load(image_model(), both_towers, options.runs))
     folder = options.out / assemble.NAME
     save(pipe, folder, pipe.unet, pipe.vae)
     for name in ("tokenizer", "tokenizer_2"):

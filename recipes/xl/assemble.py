@@ -4,38 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from torch import nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection
-
-from faster_diffusion import demo
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 
 from .. import card
-from .unet import scheduler
+from ..scenes.unet import scheduler
+from .towers import Towers
 
 NAME = "scenes-xl"
 
 
-def second_tower() -> CLIPTextModelWithProjection:
-    """The text tower of the CLIP pair that ships with the scenes model, with its projection."""
-    return CLIPTextModelWithProjection.from_pretrained(
-        demo.pipeline_folder("scenes") / "clip", local_files_only=True, dtype="float32"
-    )
-
-
-def pipeline(
-    image: StableDiffusionPipeline, parts: nn.ModuleDict, second: CLIPTextModelWithProjection
-) -> StableDiffusionXLPipeline:
+def pipeline(image: StableDiffusionPipeline, towers: Towers, unet: UNet2DConditionModel) -> StableDiffusionXLPipeline:
     """The stock pipeline."""
-    text_encoder = CLIPTextModel(parts["text"].config)
-    text_encoder.load_state_dict(parts["text"].state_dict())
     return StableDiffusionXLPipeline(
         vae=image.vae,
-        text_encoder=text_encoder.eval(),
-        text_encoder_2=second,
+        text_encoder=towers.first,
+        text_encoder_2=towers.second,
         tokenizer=image.tokenizer,
         tokenizer_2=image.tokenizer,
-        unet=parts["unet"],
+        unet=unet,
         scheduler=scheduler(),
         add_watermarker=False,
     )
@@ -48,9 +34,9 @@ def write_card(folder: Path, runs: Path, report: dict) -> None:
 
 
 _CARD = """
-A small SDXL, trained by `python -m recipes.xl` on two CPU cores from the scenes model, and unlike it in what it
-predicts and is told. It draws the same world: one or two shaded things in 64x64 pixels. It exists so that no finding
-about sampling rests on one network.
+A small SDXL, trained by `python -m recipes.xl` on two CPU cores from the scenes model, and built unlike it. It draws
+the same world: one or two shaded things in 64x64 pixels. It exists so that no finding about sampling rests on one
+network.
 
 ```python
 from faster_diffusion import demo
@@ -59,14 +45,13 @@ pipe = demo.load("scenes-xl")
 image = pipe("a large red sphere left of a small blue cube", guidance_scale={guidance}).images[0]
 ```
 
-- It predicts the velocity, on a schedule whose last timestep has no signal left (`rescale_betas_zero_snr`), and samples
-  from there (`timestep_spacing="trailing"`).
-- It reads two text towers: that of the scenes model, which went on learning, and that of its CLIP pair, which also
-  tells it the caption as a whole.
+- Like SDXL, it has no attention where the resolution is highest, and more layers of it further down.
+- It reads two text towers: that of the scenes model, and that of its CLIP pair, which also tells it the caption as a
+  whole. Without a prompt it reads zeros.
 - It is told sizes. `original_size=(32, 32)` asks for a picture that looks enlarged; by default they are sharp. It was
   never trained on crops.
 
-Blocks are as many and as wide as those of the scenes UNet, whose weights it started from.
+Convolutions, and the first layer of attention of a block, started as those of the scenes UNet.
 
 ## Training
 

@@ -122,6 +122,12 @@ def network_of(pipe: Any) -> nn.Module:
     raise ValueError(f"{type(pipe).__name__} has neither UNet nor transformer.")
 
 
+def networks_of(pipe: Any) -> list[nn.Module]:
+    """That network, and the one that controls it if there is one."""
+    control = getattr(pipe, "controlnet", None)
+    return [network_of(pipe), *([control] if isinstance(control, nn.Module) else [])]
+
+
 def unwrap(network: nn.Module) -> nn.Module:
     """The network itself, if ``torch.compile(network)`` wrapped it."""
     inner = getattr(network, "_orig_mod", network)

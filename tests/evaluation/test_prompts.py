@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from faster_diffusion.demo.scenes import held_out, parse
-from faster_diffusion.evaluation.prompts import Prompt, embedded_prompts, read_prompts, repeated
+from faster_diffusion.evaluation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts, repeated
 
 
 @pytest.fixture
@@ -99,7 +99,8 @@ def test_a_folder_without_pictures(tmp_path):
 
 def test_a_prompt_survives_its_line(file, tmp_path):
     file("real.png", PICTURE)
-    prompts = [Prompt("a cat", 3, tmp_path / "real.png"), Prompt("a dog", 9)]
+    file("edges.png", PICTURE)
+    prompts = [Prompt("a cat", 3, tmp_path / "real.png"), Prompt("a dog", 9, start=tmp_path / "edges.png")]
     lines = "\n".join(json.dumps(prompt.to_dict()) for prompt in prompts)
     assert read_prompts(file("x.jsonl", lines)) == prompts
 
@@ -111,6 +112,12 @@ def test_embedded_prompts_were_never_trained_on_and_a_prefix_is_as_mixed_as_the_
     assert [len(scene.things) for scene in scenes] == [1, 2, 1, 2, 1, 2, 1]
     assert all(map(held_out, scenes))
     assert embedded_prompts(4, seed=3) == prompts[:4]
+
+
+def test_classes_take_turns_each_by_its_first_name():
+    prompts = class_prompts(["tench, Tinca tinca", "goldfish"], count=3, seed=5)
+    assert prompts == [Prompt("tench", 5), Prompt("goldfish", 6), Prompt("tench", 7)]
+    assert class_prompts(["tench", "goldfish"]) == [Prompt("tench", 0), Prompt("goldfish", 1)]
 
 
 def test_repeated_prompts_have_seeds_of_their_own():

@@ -7,19 +7,27 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionControlNetPipeline, StableDiffusionInpaintPipeline
 from PIL import Image
 
 import faster_diffusion as fd
-from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Settings, Value, turns
+from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Prompt, Settings, Value, turns
 from tests.evaluation import tiny
+from tests.pipelines.rows.control import control_of
 from tests.pipelines.rows.images import upscale
+from tests.pipelines.rows.transformers import dit
 
 FEW = Judges(metrics=("flops", "psnr"))
 SHORT = Settings(steps=(4,), batch_size=2)
+
+
+def inpaint():
+    return StableDiffusionInpaintPipeline(**tiny.pipeline().components, requires_safety_checker=False)
 
 
 def images(folder):
@@ -177,6 +185,42 @@ def test_a_pipeline_goes_on_from_the_images_of_another(tmp_path):
     assert flops["steps:3"] < flops["0,2"] < flops["untouched"]
 
 
+def test_a_control_network_follows_the_picture_of_each_prompt_and_counts_as_network(tmp_path):
+    plain = tiny.pipeline()
+    pipe = StableDiffusionControlNetPipeline(
+        **plain.components, controlnet=control_of(plain.unet), requires_safety_checker=False
+    )
+    prompts = [replace(prompt, start=tmp_path / f"{prompt.text}.png") for prompt in tiny.PROMPTS[:2]]
+    for shade, prompt in zip((0, 255), prompts, strict=True):
+        Image.new("RGB", (32, 32), (shade,) * 3).save(prompt.start)
+    given = {"arms": ["0,2"], "settings": SHORT, "judges": FEW}
+    found = tiny.run(tmp_path / "run", pipe=pipe, prompts=prompts, **given)
+    drawn = pipe(
+        prompts[1].text,
+        image=Image.open(prompts[1].start),
+        num_inference_steps=4,
+        generator=torch.Generator().manual_seed(prompts[1].seed),
+    ).images[0]
+    kept = pixels(tmp_path / "run" / "arms" / "00-untouched" / "00001.png")
+    assert np.abs(np.asarray(drawn, np.int16) - kept).max() <= 1
+
+    alone = tiny.run(tmp_path / "alone", prompts=tiny.PROMPTS[:2], **given)
+    more = [found.arm(arm).values["flops"].value - alone.arm(arm).values["flops"].value for arm in ("untouched", "0,2")]
+    assert more[0] == pytest.approx(2 * more[1])  # runs at two steps of four
+
+
+def test_a_class_conditional_transformer_is_told_classes(tmp_path):
+    pipe = dit()
+    pipe.labels = {"tench": 0, "goldfish": 1}
+    given = {"prompts": [Prompt("goldfish", 4)], "settings": SHORT, "judges": FEW}
+    found = tiny.run(tmp_path / "run", pipe=pipe, arms=["0,2"], **given)
+    drawn = pipe([1], num_inference_steps=4, generator=torch.Generator().manual_seed(4)).images[0]
+    assert np.array_equal(drawn, pixels(tmp_path / "run" / "arms" / "00-untouched" / "00000.png"))
+    assert found.arm("0,2").values["psnr"].value < float("inf")
+    with pytest.raises(ValueError, match="knows no class 'a cat'; its prompts are classes, such as tench, goldfish"):
+        tiny.run(tmp_path / "other", pipe=pipe, **{**given, "prompts": [Prompt("a cat", 4)]})
+
+
 def test_a_metric_of_ones_own(tmp_path, monkeypatch):
     def brightness(study, arm, _):
         means = [float(np.asarray(image).mean()) for image in study.store.images(arm)]
@@ -195,7 +239,12 @@ def test_a_metric_of_ones_own(tmp_path, monkeypatch):
         ({"judges": Judges(references=("gone",))}, "No arm is called 'gone'"),
         ({"prompts": []}, "no prompts"),
         ({"settings": Settings(steps=(2, 2))}, "1 pipelines need a number of steps each, not 2"),
-        ({"pipe": upscale()}, "starts from a picture"),
+        ({"pipe": upscale()}, 'starts from a picture; give every prompt a "start"'),
+        ({"prompts": [Prompt("a", 1, start=Path("a.png"))]}, 'starts from no picture, but prompts have a "start"'),
+        (
+            {"pipe": StableDiffusionInpaintPipeline(**tiny.pipeline().components, requires_safety_checker=False)},
+            "needs a mask_image",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused_before_anything_is_drawn(tmp_path, arguments, said):

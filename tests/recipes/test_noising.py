@@ -1,10 +1,10 @@
-"""What networks learn from."""
+"""What networks that predict noise learn from."""
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from recipes.noising import OFFSET, add_noise, draw_noise, draw_times, noise_error, velocity_error
+from recipes.noising import OFFSET, add_noise, draw_noise, draw_times, noise_error
 
 
 @pytest.fixture
@@ -41,19 +41,3 @@ def test_the_weight_of_an_error_is_finite_on_every_schedule():
         errors = [noise_error(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), alpha[None]) for alpha in alphas]
         assert max(errors) < 20  # 1 / 0.004 ** 0.5 = 16
         assert min(errors) > 0
-
-
-def test_an_error_of_the_velocity_weighs_what_the_error_of_the_noise_that_follows_from_it_weighs(generator):
-    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
-    x, noise, wrong = (torch.randn(3, 4, 8, 8, generator=generator) for _ in range(3))
-    times = torch.tensor([10, 500, 999])
-    alphas = scheduler.alphas_cumprod[times]
-    velocity = scheduler.get_velocity(x, noise, times)
-    weighed = velocity_error(velocity + wrong, x, noise, alphas)
-    torch.testing.assert_close(weighed, noise_error(noise + alphas.sqrt().view(-1, 1, 1, 1) * wrong, noise, alphas))
-
-
-def test_without_any_signal_the_velocity_is_the_sample_and_its_error_still_counts():
-    x, noise, none = torch.ones(1, 4, 8, 8), torch.zeros(1, 4, 8, 8), torch.zeros(1)
-    assert velocity_error(-x, x, noise, none) == 0
-    assert velocity_error(x, x, noise, none) > 0

@@ -12,7 +12,7 @@ import typer
 
 from .. import demo, solvers
 from ..arms import Arm, read_arms
-from ..evaluation import METRICS, Judges, Settings, embedded_prompts, read_prompts, report
+from ..evaluation import METRICS, Judges, Settings, class_prompts, embedded_prompts, read_prompts, report
 from ..evaluation import evaluate as run
 from ..evaluation.contest import DEFAULT_ARMS, line_up
 from ..evaluation.extra import check_extra
@@ -77,7 +77,7 @@ def evaluate(
         guidance = demo.GUIDANCE_SCALE
     names, counts = _chain(model, then or (), steps)
     contest = line_up(_arms(arm or (), arms) or DEFAULT_ARMS, reference or ())
-    wanted = _prompts(prompts, count, num_images, seed, embedded)
+    wanted = _prompts(prompts, count, num_images, seed, model)
     settings = Settings(counts, guidance, negative, height, width, batch_size)
     judges = Judges(
         tuple(metric or METRICS),
@@ -122,13 +122,21 @@ def _arms(specs: Sequence[str], file: Path | None) -> list[Arm]:
     return [*(read_arms(file) if file else ()), *given]
 
 
-def _prompts(path: Path | None, count: int | None, per_prompt: int, seed: int, embedded: bool) -> list[Prompt]:
-    if path is None and not embedded:
-        raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
+def _prompts(path: Path | None, count: int | None, per_prompt: int, seed: int, model: str) -> list[Prompt]:
     if path is not None and not path.exists():
         raise CliError(f"There is no file or folder {path}.")
-    read = embedded_prompts(count or EMBEDDED_PROMPTS, seed) if path is None else read_prompts(path, seed)[:count]
+    read = _own_prompts(model, count, seed) if path is None else read_prompts(path, seed)[:count]
     return repeated(read, per_prompt)
+
+
+def _own_prompts(model: str, count: int | None, seed: int) -> list[Prompt]:
+    """The classes that a model knows, or what the embedded ones understand."""
+    classes = (models.read_config(model, "model_index.json") or {}).get("id2label")
+    if classes:
+        return class_prompts(classes.values(), count, seed)
+    if model in demo.available():
+        return embedded_prompts(count or EMBEDDED_PROMPTS, seed)
+    raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
 
 
 def _known(name: str, scheduler: str | None) -> Model:

@@ -11,7 +11,7 @@ Needs the extra ``eval``. The command is `faster-diffusion evaluate`.
 from .drawing import Settings
 from .judging import Judges
 from .metrics import METRICS, Metric, Value
-from .prompts import Prompt, embedded_prompts, read_prompts
+from .prompts import Prompt, class_prompts, embedded_prompts, read_prompts
 from .results import Evaluation
 from .run import evaluate
 
@@ -23,6 +23,7 @@ __all__ = [
     "Prompt",
     "Settings",
     "Value",
+    "class_prompts",
     "embedded_prompts",
     "evaluate",
     "read_prompts",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,34 +67,65 @@ def quiet(pipes: Sequence[Any]) -> Iterator[None]:
 
 def draw(arm: Arm, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings) -> list[Image.Image]:
     """An image a prompt, each from a generator of its own, so that it does not depend on its batch."""
-    images: list[Image.Image] = []
-    for pipe, steps in zip(pipes, settings.steps, strict=True):
-        texts = [prompt.text for prompt in prompts]
+    images = [_opened(prompt.start) for prompt in prompts if prompt.start is not None]
+    for number, (pipe, steps) in enumerate(zip(pipes, settings.steps, strict=True)):
         given: dict[str, Any] = {
-            "prompt": texts,
+            **_asked(pipe, [prompt.text for prompt in prompts]),
             "num_inference_steps": arm.steps(steps),
             # On the CPU, so that a seed means the same image on every device.
             "generator": [torch.Generator("cpu").manual_seed(prompt.seed) for prompt in prompts],
+            "image": images or None,
         }
-        if images:
-            given["image"] = images
-        else:
+        if number == 0:
             given |= {"guidance_scale": settings.guidance, "height": settings.height, "width": settings.width}
-            given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(texts)
+            given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(prompts)
         images = list(pipe(**{name: value for name, value in given.items() if value is not None}).images)
     return images
 
 
-def check_takes_prompts(pipes: Sequence[Any]) -> None:
-    """Refuses pipelines that do not draw images from prompts, or that need more than these.
+def _asked(pipe: Any, texts: list[str]) -> dict[str, Any]:
+    """Prompts, or where a pipeline is told classes their numbers."""
+    return {"prompt": texts} if "prompt" in _parameters(pipe) else {"class_labels": pipe.get_label_ids(texts)}
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def _parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(type(pipe).__call__).parameters
+
+
+def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
+    """Refuses pipelines that need something else than prompts have.
 
     Raises:
-        ValueError: says which.
+        ValueError: says what.
     """
-    for number, pipe in enumerate(pipes):
-        parameters = inspect.signature(type(pipe).__call__).parameters
-        needed = {"prompt", "image"} if number else {"prompt"}
-        if not needed <= set(parameters):
-            raise ValueError(f"{type(pipe).__name__} draws no images from a {' and an '.join(sorted(needed)[::-1])}.")
-        if "image" in parameters and not number:
-            raise ValueError(f"{type(pipe).__name__} starts from a picture; prompts alone are evaluated.")
+    first, *others = pipes
+    name, parameters = type(first).__name__, _parameters(first)
+    if "prompt" not in parameters:
+        _check_classes(first, prompts)
+    for more in ("mask_image", "control_image", "video"):
+        if more in parameters and parameters[more].default in (None, inspect.Parameter.empty):
+            raise ValueError(f"{name} needs a {more}; what it draws from a prompt, or from one picture, is evaluated.")
+    starts = [prompt.start is not None for prompt in prompts]
+    if "image" in parameters and not all(starts):
+        raise ValueError(f'{name} starts from a picture; give every prompt a "start".')
+    if "image" not in parameters and any(starts):
+        raise ValueError(f'{name} starts from no picture, but prompts have a "start".')
+    for pipe in others:
+        if not {"prompt", "image"} <= set(_parameters(pipe)):
+            raise ValueError(f"{type(pipe).__name__} draws no images from an image and a prompt.")
+
+
+def _check_classes(pipe: Any, prompts: Sequence[Prompt]) -> None:
+    if "class_labels" not in _parameters(pipe):
+        raise ValueError(f"{type(pipe).__name__} draws no images from prompts or classes.")
+    unknown = [prompt.text for prompt in prompts if prompt.text not in (pipe.labels or {})]
+    if unknown:
+        known = ", ".join(list(pipe.labels or {})[:3])
+        raise ValueError(
+            f"{type(pipe).__name__} knows no class {unknown[0]!r}; its prompts are classes, such as {known}."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,22 @@ class Prompt:
     text: str
     seed: int
     picture: Path | None = None  # a real picture of it, for distances to real images
+    start: Path | None = None  # a picture that the pipeline starts from or follows
 
     def to_dict(self) -> dict[str, Any]:
         """As a line of a prompts file."""
-        picture = {} if self.picture is None else {"image": str(self.picture)}
-        return {"prompt": self.text, "seed": self.seed, **picture}
+        pictures = {"image": self.picture, "start": self.start}
+        return {
+            "prompt": self.text,
+            "seed": self.seed,
+            **{key: str(path) for key, path in pictures.items() if path is not None},
+        }
+
+    @classmethod
+    def from_dict(cls, line: Mapping[str, Any]) -> Prompt:
+        """The inverse of `to_dict`."""
+        pictures = (Path(line[key]) if key in line else None for key in ("image", "start"))
+        return cls(line["prompt"], line["seed"], *pictures)
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class _Entry:
     text: str
     seed: int | None = None
     picture: Path | None = None
+    start: Path | None = None
 
 
 def read_prompts(path: Path, seed: int = 0) -> list[Prompt]:
@@ -43,7 +55,8 @@ def read_prompts(path: Path, seed: int = 0) -> list[Prompt]:
     Args:
         path: one of
 
-            - ``.jsonl``: a line an object with "prompt", and if wanted "seed" and "image", the path of a real picture;
+            - ``.jsonl``: a line an object with "prompt", and if wanted "seed", "image", the path of a real picture, and
+              "start", the path of a picture that the pipeline starts from or follows;
             - ``.json``: captions in COCO's format: the first of every image, then the second of every image, and so on;
             - a folder of pictures with captions: a ``metadata.jsonl`` with "file_name" and "text", or beside each
               picture a text file of its name;
@@ -64,7 +77,7 @@ def read_prompts(path: Path, seed: int = 0) -> list[Prompt]:
     if not entries:
         raise ValueError(f"{path} has no prompts.")
     seeds = (seed + number if entry.seed is None else entry.seed for number, entry in enumerate(entries))
-    return [Prompt(entry.text, seed, entry.picture) for entry, seed in zip(entries, seeds, strict=True)]
+    return [Prompt(entry.text, seed, entry.picture, entry.start) for entry, seed in zip(entries, seeds, strict=True)]
 
 
 def embedded_prompts(count: int, seed: int = 0) -> list[Prompt]:
@@ -74,6 +87,16 @@ def embedded_prompts(count: int, seed: int = 0) -> list[Prompt]:
     single, double = held_out_prompts((count + 1) // 2, 1, seed=1), held_out_prompts(count // 2, 2, seed=1)
     texts = [(double if number % 2 else single)[number // 2] for number in range(count)]
     return [Prompt(text, seed + number) for number, text in enumerate(texts)]
+
+
+def class_prompts(labels: Iterable[str], count: int | None = None, seed: int = 0) -> list[Prompt]:
+    """The classes of a class-conditional pipeline in turn, ``count`` in all; one of each if that is left out.
+
+    Args:
+        labels: of ``pipe.config.id2label``; of names for the same class the first.
+    """
+    names = [label.split(",")[0].strip() for label in labels]
+    return [Prompt(names[number % len(names)], seed + number) for number in range(count or len(names))]
 
 
 def repeated(prompts: Sequence[Prompt], times: int) -> list[Prompt]:
@@ -108,8 +131,9 @@ def _json_lines(path: Path) -> Iterator[_Entry]:
         seed = entry.get("seed")
         if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
             raise ValueError(f"{where}: a seed is a whole number from 0, not {seed!r}.")
-        picture = entry.get("image")
-        yield _Entry(_caption(where, entry), seed, None if picture is None else _picture(where, path.parent, picture))
+        pictures = (entry.get(key) for key in ("image", "start"))
+        found = (None if name is None else _picture(where, path.parent, name) for name in pictures)
+        yield _Entry(_caption(where, entry), seed, *found)
 
 
 def _folder(path: Path) -> Iterator[_Entry]:

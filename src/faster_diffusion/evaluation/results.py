@@ -77,10 +77,7 @@ class Evaluation:
         """The inverse of `to_dict`."""
         return cls(
             **{name: content[name] for name in ("model", "settings", "machine", "judges")},
-            prompts=tuple(
-                Prompt(prompt["prompt"], prompt["seed"], Path(prompt["image"]) if "image" in prompt else None)
-                for prompt in content["prompts"]
-            ),
+            prompts=tuple(map(Prompt.from_dict, content["prompts"])),
             columns={key: Column(**column) for key, column in content["columns"].items()},
             arms=tuple(
                 ArmResult(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..benchmark import machine
 from ..files import write_json
 from . import report
 from .contest import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
-from .drawing import Settings, check_takes_prompts
+from .drawing import Settings, check_askable
 from .extra import check_extra
 from .fingerprint import fingerprint, versions
 from .judging import Judges
@@ -38,8 +39,8 @@ def evaluate(
     A run that was stopped is gone on with when it is called again with the same arguments.
 
     Args:
-        pipe: a pipeline that draws images from prompts; or several, each of which goes on from the images of the one
-            before, such as DeepFloyd-IF's stages.
+        pipe: a pipeline that draws images from prompts or classes, and from pictures where prompts have a start; or
+            several, each of which goes on from the images of the one before, such as DeepFloyd-IF's stages.
         arms: ways of sampling (see ``Arm.parse``); the untouched one is added if it is missing.
         prompts: see ``read_prompts`` and ``embedded_prompts``.
         out: a folder, which is made.
@@ -59,11 +60,11 @@ def evaluate(
         raise ValueError("There are no prompts.")
     if len(settings.steps) != len(pipes):
         raise ValueError(f"{len(pipes)} pipelines need a number of steps each, not {len(settings.steps)}.")
-    check_takes_prompts(pipes)
+    check_askable(pipes, prompts)
     parts = [fingerprint(part) for part in pipes]
     manifest: dict[str, Any] = {
         "model": {"name": name, "parts": parts},
-        "prompts": [{"prompt": prompt.text, "seed": prompt.seed} for prompt in prompts],
+        "prompts": [replace(prompt, picture=None).to_dict() for prompt in prompts],
         "arms": {arm.name: arm.spec for arm in contest},
         "settings": settings.to_dict(),
         "versions": versions(),

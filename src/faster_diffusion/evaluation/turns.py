@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..arms import Arm
 from ..benchmark.counting import count_flops
-from ..stages import network_of
+from ..stages import networks_of
 from .cost import measured
 from .drawing import Settings, draw, quiet, sampling_as
 from .prompts import Prompt
@@ -44,7 +44,7 @@ class Turns:
 
         An arm that fails is left out; what it has drawn is kept, should it be tried again.
         """
-        networks = [network_of(pipe) for pipe in self.pipes]
+        networks = [network for pipe in self.pipes for network in networks_of(pipe)]
         total = len(self.arms) * self.store.count
         with quiet(self.pipes), tqdm(total=total, desc="drawing", unit="image", disable=not progress) as bar:
             for arm in self.arms:

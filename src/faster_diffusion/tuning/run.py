@@ -14,7 +14,7 @@ from tqdm import tqdm
 from .. import solvers
 from ..arms import Arm
 from ..benchmark import machine
-from ..evaluation.drawing import Settings, check_takes_prompts, draw, quiet
+from ..evaluation.drawing import Settings, check_askable, draw, quiet
 from ..evaluation.extra import check_extra
 from ..evaluation.fingerprint import fingerprint, versions
 from ..evaluation.prompts import Prompt
@@ -78,11 +78,11 @@ def tune(
         ImportError: the extra ``eval`` is not installed.
     """
     check_extra()
-    check_takes_prompts([pipe])
     started, settings, space = clock.monotonic(), settings or Settings(batch_size=4), space or Space()
     named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
     if len(named) < 2:
         raise ValueError(f"Tuning needs two prompts or more, to choose by and to confirm with; got {len(named)}.")
+    check_askable([pipe], named)
     count = min(calibration, len(named) // 2)
     split = {CALIBRATION: named[:count], HELD_OUT: named[count:]}
     manifest: dict[str, Any] = {
