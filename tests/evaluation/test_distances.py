@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from faster_diffusion.evaluation.metrics.frechet import frechet_distance
+from faster_diffusion.evaluation.metrics.frechet import GROUPS, frechet_distance, frechet_interval
 from faster_diffusion.evaluation.metrics.kernel import kernel_distance
 
 
@@ -41,6 +41,24 @@ def test_the_frechet_distance_of_features_to_themselves_is_nothing_even_with_few
     x = features(n, d, seed)
     assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
     assert frechet_distance(x, x + 2) == pytest.approx(4 * d)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_interval_of_the_frechet_distance_covers_what_other_images_give(paired):
+    def draw(seed):
+        x, y = features(300, 4, seed), features(300, 4, 1000 + seed) + 0.5
+        return (x, 0.8 * x + 0.6 * y) if paired else (x, y)
+
+    usual = np.mean([frechet_distance(*draw(seed)) for seed in range(100, 400)])
+    intervals = [frechet_interval(*draw(seed), paired) for seed in range(40)]
+    assert 34 <= sum(low <= usual <= high for low, high in intervals) <= 40  # 95 % of 40 is 38
+
+
+def test_pairs_are_left_out_together():
+    x = features(3 * GROUPS, 4, 0)
+    assert frechet_interval(x, x + 2, paired=True) == pytest.approx((16, 16))
+    low, high = frechet_interval(x, x + 2)
+    assert high - low > 0.5
 
 
 def k(a, b):

@@ -46,3 +46,9 @@ def normal(value: float, variance: float) -> Interval:
 
     half = float(norm.ppf((1 + LEVEL) / 2)) * variance**0.5
     return value - half, value + half
+
+
+def jackknife(left_out: Sequence[float] | np.ndarray) -> float:
+    """Variance of a statistic from its values with one image, pair or group left out (Efron & Stein 1981)."""
+    values, n = np.asarray(left_out, np.float64), len(left_out)
+    return float((n - 1) / n * np.square(values - values.mean()).sum())

@@ -11,7 +11,7 @@ from .. import intervals
 from ..real import are_scenes
 from . import perceptual, pixels
 from .base import Material, Metric, Need, Study, Value
-from .frechet import frechet_distance
+from .frechet import frechet_distance, frechet_interval
 from .kernel import kernel_distance
 
 __all__ = ["METRICS", "Material", "Metric", "Need", "Study", "Value"]
@@ -38,13 +38,17 @@ def _lpips(study: Study, arm: str, reference: str | None) -> Value:
 
 
 def _fid(study: Study, arm: str, reference: str | None) -> Value:
-    return Value(frechet_distance(study.features(arm), study.features(reference)))
+    features = study.features(arm), study.features(reference)
+    return Value(frechet_distance(*features), frechet_interval(*features, _paired(study, reference)))
 
 
 def _kid(study: Study, arm: str, reference: str | None) -> Value:
+    return Value(*kernel_distance(study.features(arm), study.features(reference), _paired(study, reference)))
+
+
+def _paired(study: Study, reference: str | None) -> bool:
     real = study.material.real
-    paired = reference is not None or (real is not None and real.paired)
-    return Value(*kernel_distance(study.features(arm), study.features(reference), paired))
+    return reference is not None or (real is not None and real.paired)
 
 
 def _clip_score(study: Study, arm: str, _: str | None) -> Value:

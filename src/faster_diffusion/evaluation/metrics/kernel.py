@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..intervals import Interval, normal
+from ..intervals import Interval, jackknife, normal
 
 _ROWS = 1024  # of a kernel matrix at once
 
@@ -31,7 +31,7 @@ def _paired(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     N = len(x)
     of_each = _other_sums(x, x) + _other_sums(y, y) - _other_sums(x, y) - _other_sums(y, x)  # Σ_{j≠i} h(i, j)
     whole = of_each.sum()
-    return float(whole / (N * (N - 1))), _jackknife((whole - 2 * of_each) / ((N - 1) * (N - 2)))
+    return float(whole / (N * (N - 1))), jackknife((whole - 2 * of_each) / ((N - 1) * (N - 2)))
 
 
 def _independent(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -42,7 +42,7 @@ def _independent(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     between = xy.sum() / (N * M)
     without_x = (xx.sum() - 2 * xx) / ((N - 1) * (N - 2)) - 2 * (xy.sum() - xy) / ((N - 1) * M)
     without_y = (yy.sum() - 2 * yy) / ((M - 1) * (M - 2)) - 2 * (yx.sum() - yx) / (N * (M - 1))
-    return float(sum(within) - 2 * between), _jackknife(without_x) + _jackknife(without_y)
+    return float(sum(within) - 2 * between), jackknife(without_x) + jackknife(without_y)
 
 
 def _sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -58,9 +58,3 @@ def _other_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _kernel(products: np.ndarray, a: np.ndarray) -> np.ndarray:
     return (products / a.shape[1] + 1) ** 3
-
-
-def _jackknife(left_out: np.ndarray) -> float:
-    """Variance of a statistic from its values with one image, or pair, left out (Efron & Stein 1981)."""
-    n = len(left_out)
-    return float((n - 1) / n * np.square(left_out - left_out.mean()).sum())
