@@ -18,6 +18,7 @@ from faster_diffusion.evaluation.contest import line_up
 from tests import toys
 from tests.cli.failing import fails
 from tests.pipelines.rows.images import upscale
+from tests.pipelines.rows.transformers import dit
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTED = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -100,6 +101,17 @@ def test_prompts_of_ones_own_and_a_model_of_ones_own(run, tiny_model, tmp_path):
     prompts = json.loads((tmp_path / "x" / "results.json").read_text())["prompts"]
     assert prompts == [{"prompt": text, "seed": 5 + n} for n, text in enumerate("abab")]
     fails(run(*shared, "--arm", "dpm++:2"), "x holds another evaluation: prompts are 3, there 4")
+
+
+def test_a_model_that_is_told_classes_needs_no_prompts(run, tmp_path):
+    names = {0: "tench, Tinca tinca", 1: "goldfish"}
+    pipe = dit()
+    pipe.register_to_config(id2label=names)
+    pipe.save_pretrained(tmp_path / "dit")
+    result = run("evaluate", "dit", "--count", 3, "--steps", 3, "--arm", "0,2", "--metric", "psnr", "--out", "x")
+    assert result.exit_code == 0, result.stderr
+    prompts = json.loads((tmp_path / "x" / "results.json").read_text())["prompts"]
+    assert [prompt["prompt"] for prompt in prompts] == ["tench", "goldfish", "tench"]
 
 
 def test_a_model_that_goes_on_from_the_images_of_another(run, tiny_model, tmp_path):

@@ -107,6 +107,8 @@ def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
     name, parameters = type(first).__name__, _parameters(first)
     if "prompt" not in parameters:
         _check_classes(first, prompts)
+    if {"num_frames", "video_length"} & set(parameters):
+        raise ValueError(f"{name} draws videos; images are evaluated.")
     for more in ("mask_image", "control_image", "video"):
         if more in parameters and parameters[more].default in (None, inspect.Parameter.empty):
             raise ValueError(f"{name} needs a {more}; what it draws from a prompt, or from one picture, is evaluated.")

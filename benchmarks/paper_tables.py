@@ -1,0 +1,272 @@
+"""The paper's tables in miniature: its tasks, each on the embedded model for it, with and without propagation.
+
+    python -m benchmarks.paper_tables --list
+    python -m benchmarks.paper_tables ddim dpm++        # these rows; all by default
+    python -m benchmarks.paper_tables --publish         # what is finished, into docs/paper.md
+
+A row is two evaluations, both of which go on where they were stopped: of quality, over --images images, and of cost and
+likeness, over 64, where decoding one by one takes part too (its images are those of decoding in a batch).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from faster_diffusion import demo, solvers
+from faster_diffusion.arms import Arm
+from faster_diffusion.demo.scenes import parse, render
+from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
+from faster_diffusion.evaluation.report.tables import cell
+from recipes.controlnet.conditions import CONDITIONS
+from recipes.personalised.lessons import LESSONS
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "paper"
+PAGE = ROOT / "docs" / "paper.md"
+_TABLE = re.compile(r"<!-- (?P<name>quality|cost|ablations) -->\n.*?<!-- end -->", re.DOTALL)
+
+BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated one by one"
+QUALITY = ("fid_real", "clip_score", "obeyed")
+COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
+FEW = 64  # images that cost and likeness are measured on
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task of the paper.
+
+    Args:
+        title: what the paper calls it.
+        models: embedded; each goes on from the images of the one before.
+        steps: of each.
+        published: what the paper has for it: FID, and CLIP score.
+        solver: of ``solvers.SOLVERS``; the model's own by default.
+        beside: another method, on both sides.
+        prompts: so many of them, and a folder for pictures that they need.
+    """
+
+    title: str
+    models: tuple[str, ...]
+    steps: tuple[int, ...]
+    published: str
+    solver: str | None = None
+    beside: str = ""
+    prompts: Callable[[int, Path], list[Prompt]] = lambda count, _: embedded_prompts(count)
+    guidance: float = demo.GUIDANCE_SCALE
+
+    @property
+    def missing(self) -> list[str]:
+        """Models that this installation lacks."""
+        return [name for name in self.models if name not in demo.available()]
+
+    @property
+    def plain(self) -> str:
+        """The arm without propagation, which the others are compared with."""
+        return self.beside or "untouched"
+
+    def arms(self, specs: Mapping[str, str]) -> list[Arm]:
+        """The plain arm and others by name, with what is beside on all of them."""
+        with_it = f"{self.beside} + " if self.beside else ""
+        return [Arm.parse(self.plain), *(Arm.parse(with_it + spec, name) for name, spec in specs.items())]
+
+    def pipes(self) -> list[Any]:
+        pipes = [demo.load(name) for name in self.models]
+        for pipe in pipes if self.solver else []:
+            pipe.scheduler = solvers.make(self.solver, pipe.scheduler.config)
+        return pipes
+
+
+def followed(kind: str) -> Callable[[int, Path], list[Prompt]]:
+    """Prompts with the edges, or a scribble, of a rendered picture of each."""
+
+    def make(count: int, folder: Path) -> list[Prompt]:
+        folder.mkdir(parents=True, exist_ok=True)
+        prompts = []
+        for prompt in embedded_prompts(count):
+            path, rng = folder / f"{prompt.seed:05d}.png", np.random.default_rng(prompt.seed)
+            if not path.is_file():
+                Image.fromarray(CONDITIONS[kind](render(parse(prompt.text), rng), rng)).convert("RGB").save(path)
+            prompts.append(Prompt(prompt.text, prompt.seed, start=path))
+        return prompts
+
+    return make
+
+
+def taught(name: str) -> Callable[[int, Path], list[Prompt]]:
+    """Prompts with what a personalised model was taught, each with a rendered picture of it."""
+
+    def make(count: int, folder: Path) -> list[Prompt]:
+        lesson = LESSONS[name]
+        scenes = [lesson.asked[seed % len(lesson.asked)] for seed in range(count)]
+        paths = [folder / f"{seed:05d}.png" for seed in range(count)]
+        if not all(path.is_file() for path in paths):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path, picture in zip(paths, lesson.pictures(tuple(scenes)), strict=True):
+                Image.fromarray(picture).save(path)
+        return [Prompt(lesson.say(scene), seed, paths[seed]) for seed, scene in enumerate(scenes)]
+
+    return make
+
+
+def single(count: int, _: Path) -> list[Prompt]:
+    """Prompts for one thing, which is all that the cascade draws."""
+    return [Prompt(prompt.text, prompt.seed) for prompt in embedded_prompts(2 * count)[::2]]
+
+
+def classes(count: int, _: Path) -> list[Prompt]:
+    return class_prompts(demo.load("scenes-dit").config.id2label.values(), count)
+
+
+ROWS = {
+    "ddim": Row("Stable Diffusion, DDIM", ("scenes",), (50,), "21.75 → 21.08, .773 → .783"),
+    "dpm": Row("Stable Diffusion, DPM-Solver", ("scenes",), (20,), "21.36 → 21.25, .780 → .779", "dpm"),
+    "dpm++": Row("Stable Diffusion, DPM-Solver++", ("scenes",), (20,), "20.51 → 20.76, .782 → .781", "dpm++"),
+    "tome": Row("Stable Diffusion, DDIM + ToMe", ("scenes",), (50,), "22.32 → 20.73, .782 → .781", beside="tome:0.5"),
+    "xl": Row("SDXL, DDIM", ("scenes-xl",), (50,), "none"),
+    "if": Row(
+        "DeepFloyd-IF, DDPM", ("scenes-if-1", "scenes-if-2"), (100, 50), "23.89 → 23.73, .783 → .782", prompts=single
+    ),
+    "canny": Row(
+        "ControlNet, edges", ("scenes-canny",), (50,), "13.78 → 14.65, .769 → .767", prompts=followed("canny")
+    ),
+    "scribble": Row(
+        "ControlNet, scribble", ("scenes-scribble",), (50,), "16.17 → 16.42, .775 → .775", prompts=followed("scribble")
+    ),
+    "dreambooth": Row("DreamBooth", ("scenes-moon",), (50,), "none, .640 → .660", prompts=taught("moon")),
+    "custom": Row("Custom Diffusion", ("scenes-mint",), (50,), "none, .640 → .650", prompts=taught("mint")),
+    "reversion": Row("ReVersion", ("scenes-beside",), (50,), "none", prompts=taught("beside")),
+    "dit": Row("DiT", ("scenes-dit",), (250,), "2.27 → 2.31, none", prompts=classes, guidance=2.0),
+}
+
+ABLATIONS = {
+    "key steps, 9, as in the paper": "paper",
+    "key steps, 9, evenly": "uniform:6",
+    "key steps, 13, evenly": "uniform:4",
+    "key steps, 25, evenly": "uniform:2",
+    "key steps, denser early": "progressive",
+    "reused: encoder": "uniform:6",
+    "reused: encoder and 1 decoder block": "uniform:6 + decoder:1",
+    "reused: encoder and 2 decoder blocks": "uniform:6 + decoder:2",
+    "reused: all but the outer blocks": "uniform:6 + deep:1",
+    "reused: the prediction": "uniform:6 + output",
+    "noise of the paper": "paper + noise",
+    "noise, a third": "paper + noise:0.001",
+    "noise, three times": "paper + noise:0.009",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, "ablations", []], help="all by default")
+    parser.add_argument("--images", type=int, default=2000, help="for quality (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "paper", help="images; resumed")
+    parser.add_argument("--list", action="store_true", help="name the rows, and stop")
+    parser.add_argument("--publish", action="store_true", help="put what is finished into the documentation")
+    given = parser.parse_args()
+    if given.list:
+        for name, row in ROWS.items():
+            print(f"{name:10} {row.title}" + (f" (needs {', '.join(row.missing)})" if row.missing else ""))
+    elif given.publish:
+        PAGE.write_text(filled(PAGE.read_text()))
+    else:
+        for name in given.rows or [*ROWS, "ablations"]:
+            if name == "ablations":
+                ablate(given.runs / name)
+            elif not ROWS[name].missing:
+                measure(name, given.images, given.runs / name)
+
+
+def measure(name: str, images: int, folder: Path) -> None:
+    """Both evaluations of a row."""
+    row = ROWS[name]
+    arms = {BATCHED: "paper", NOISY: "paper + noise"}
+    run(row, arms, images, QUALITY, folder / "quality", f"{name}-quality")
+    run(row, {**arms, ONE_BY_ONE: "paper + sequential"}, FEW, COST, folder / "cost", f"{name}-cost")
+
+
+def ablate(folder: Path) -> None:
+    """How many key steps and where, what is reused, and how much noise."""
+    run(ROWS["ddim"], ABLATIONS, FEW, (*COST, "clip_score", "obeyed"), folder, "ablations")
+
+
+def run(row: Row, arms: Mapping[str, str], count: int, metrics: tuple[str, ...], folder: Path, name: str) -> None:
+    """An evaluation, whose figures go to `RESULTS` too."""
+    evaluate(
+        row.pipes(),
+        row.arms(arms),
+        row.prompts(count, folder.parent / "starts"),
+        Settings(row.steps, row.guidance),
+        Judges(metrics, (row.beside,) if row.beside else (), features="scenes", clip="scenes"),
+        out=folder,
+        name=" then ".join(row.models),
+        reports=False,
+        progress=True,
+    )
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_bytes((folder / "results.json").read_bytes())
+
+
+def filled(text: str) -> str:
+    """The page with its tables made from the results."""
+    makers = {"quality": quality_table, "cost": cost_table, "ablations": ablation_table}
+    return _TABLE.sub(lambda match: f"<!-- {match['name']} -->\n\n{makers[match['name']]()}\n\n<!-- end -->", text)
+
+
+def finished(kind: str) -> Iterator[tuple[Row, Evaluation]]:
+    for name, row in ROWS.items():
+        path = RESULTS / f"{name}-{kind}.json"
+        if path.is_file():
+            yield row, Evaluation.read(path)
+
+
+def quality_table() -> str:
+    """Quality of each row without propagation, with, and with noise; and what the paper has."""
+    head = ["task", "images", "", "FID to real images", "CLIP score", "prompts obeyed", "paper: FID, CLIP score"]
+    rows = [
+        [row.title, f"{len(found.prompts):,}", *cells, row.published]
+        for row, found in finished("quality")
+        for cells in lines(row, found, QUALITY)
+    ]
+    return markdown(head, rows)
+
+
+def cost_table() -> str:
+    """Likeness to the images without propagation, and cost, of each row."""
+    head = ["task", "", *_LIKENESS_AND_COST]
+    rows = [[row.title, *cells] for row, found in finished("cost") for cells in lines(row, found, COST)]
+    return markdown(head, rows)
+
+
+def ablation_table() -> str:
+    path = RESULTS / "ablations.json"
+    keys = (*COST, "clip_score", "obeyed")
+    rows = list(lines(ROWS["ddim"], Evaluation.read(path), keys)) if path.is_file() else []
+    return markdown(["", *_LIKENESS_AND_COST, "CLIP score", "prompts obeyed"], rows)
+
+
+_LIKENESS_AND_COST = ("PSNR", "SSIM", "network FLOPs an image", "network time", "whole call")
+
+
+def lines(row: Row, found: Evaluation, keys: tuple[str, ...]) -> Iterator[list[str]]:
+    """An arm's name and figures, likeness being to the plain arm; costs are shares of the untouched pipeline's."""
+    for arm in found.arms:
+        if arm.name == row.plain or arm.name != "untouched":
+            columns = [f"{key}:{row.beside}" if row.beside and key in ("psnr", "ssim") else key for key in keys]
+            cells = [cell(found, key, arm) for key in columns]
+            yield [arm.name, *(f"{one.figure} {one.aside}".strip() for one in cells)]
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
+
+
+if __name__ == "__main__":
+    main()
