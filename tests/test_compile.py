@@ -89,3 +89,15 @@ def test_a_run_of_key_steps_only_stays_compiled_as_a_whole(caplog):
     toys.sample(pipe, **CALL)
     assert counter.frame_count > 0
     assert "compiled as a whole" not in caplog.text
+
+
+@pytest.mark.parametrize("compile_it", [in_place, wrapped])
+def test_a_plan_that_reuses_predictions_stays_compiled_as_a_whole(compile_it, caplog):
+    pipe, counter = small(), CompileCounter()
+    fd.enable(pipe, key_steps=KEYS, reuse="output", forecast=1)
+    expected = toys.sample(pipe, **CALL)
+    compile_it(pipe, counter)
+    torch.testing.assert_close(toys.sample(pipe, **CALL), expected, rtol=0, atol=1e-5)
+    assert counter.frame_count > 0
+    assert counter.op_count > 100  # not the odd line around eager blocks: the network
+    assert "compiled as a whole" not in caplog.text

@@ -29,7 +29,8 @@ def pipeline(image: StableDiffusionPipeline, towers: Towers, unet: UNet2DConditi
 
 def write_card(folder: Path, runs: Path, report: dict) -> None:
     """README.md and loss.png, from the log of training and what was measured."""
-    body = _CARD.replace("DETAIL", "{sharp:.1f} levels of 255, and {enlarged:.1f}".format(**report["detail"]))
+    detail = "{sharp:.1f} levels of 255 by default, and {enlarged:.1f}".format(**report["detail"])
+    body = _CARD.replace("DETAIL", detail)
     card.write_obedience_card(folder, runs / "unet.csv", "loss of the UNet", report, body, "text-to-image")
 
 
@@ -48,14 +49,13 @@ image = pipe("a large red sphere left of a small blue cube", guidance_scale={gui
 - Like SDXL, it has no attention where the resolution is highest, and more layers of it further down.
 - It reads two text towers: that of the scenes model, and that of its CLIP pair, which also tells it the caption as a
   whole. Without a prompt it reads zeros.
-- It is told sizes. `original_size=(32, 32)` asks for a picture that looks enlarged; by default they are sharp. It was
-  never trained on crops.
+- It is told sizes: that a picture was 32 pixels a side once, or 64, which is the default. It never saw crops.
 
 Convolutions, and the first layer of attention of a block, started as those of the scenes UNet.
 
 ## Training
 
-The pictures of the scenes model, rendered by code (`faster_diffusion.demo.scenes`), a fifth of them at half the
+The pictures of the scenes model, rendered by code (`faster_diffusion.demo.scenes`), one in 25 of them shown at half the
 resolution and enlarged. A tenth of the combinations of things is held out and never trained on.
 
 {runs}
@@ -65,14 +65,14 @@ resolution and enlarged. A tenth of the combinations of things is held out and n
 ## Obedience
 
 {count} held-out prompts each with one thing and with two, judged by a recogniser of pixels with nothing learned in it;
-{sampler}. Objects are right if there are as many as asked for, each with its colour and shape; of two things the
-relation as well. In brackets the interval at 95 %.
+{sampler}. Objects are right if there are as many as asked for,
+each with its colour and shape; of two things the relation as well. In brackets the interval at 95 %.
 
 {obedience}
 
-Halving a picture and enlarging it again takes from it, where a sharp one and an enlarged one are asked for: DETAIL.
-
 ## Weaknesses
 
-Training was short, and what is weak in the scenes model is weak here. There is nothing like SDXL's refiner.
+Training was short, and what is weak in the scenes model is weak here. Sizes are not heeded, since so few pictures were
+enlarged ones: what halving a picture and enlarging it again takes from it is DETAIL
+for one that is said to have been small. There is nothing like SDXL's refiner.
 """

@@ -18,7 +18,7 @@ from .towers import Towers
 PLAN = Plan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.99, save_every=100)
 BATCH = 24
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
-SOFT = 0.2  # share of pictures that were small once
+SOFT = 0.2  # of the pictures that have a soft form, the share shown in it
 SIDE, SMALL_SIDE = 64, 32
 LAYERS = (1, 2, 3, 1)  # of attention in a block at each level
 SIZE_WIDTH = 16  # of the embedding of each of the six sizes

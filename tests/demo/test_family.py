@@ -1,0 +1,50 @@
+"""The packaged models beside scenes: stock pipelines that draw what they are told."""
+
+import pytest
+import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionXLPipeline
+
+import faster_diffusion as fd
+from faster_diffusion import demo
+from faster_diffusion.demo.recognise import obeys
+from faster_diffusion.demo.scenes import held_out_prompts
+
+
+def needs(name):
+    return pytest.mark.skipif(name not in demo.available(), reason=f"{name} is not in this checkout")
+
+
+def load(name, quick=True):
+    pipe = demo.load(name)
+    if quick:
+        pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def seeds(n):
+    return [torch.Generator().manual_seed(i) for i in range(n)]
+
+
+@needs("scenes-xl")
+def test_the_small_sdxl_draws_scenes_accelerated_or_not():
+    pipe = load("scenes-xl")
+    assert type(pipe) is StableDiffusionXLPipeline
+    prompts = held_out_prompts(8, 1, seed=5)
+
+    def obeyed():
+        call = {"guidance_scale": demo.GUIDANCE_SCALE, "generator": seeds(8), "num_inference_steps": 15}
+        images = pipe(prompts, **call).images
+        return sum(obeys(image, prompt).objects_right for image, prompt in zip(images, prompts, strict=True))
+
+    assert obeyed() >= 6  # of 100 in 50 steps: 95
+    with fd.enable(pipe):
+        assert obeyed() >= 6  # 94
+
+
+@needs("scenes-xl")
+def test_the_small_sdxl_reads_nothing_but_zeros_where_there_is_no_prompt():
+    pipe = load("scenes-xl")
+    _, none, _, pooled = pipe.encode_prompt(["a red cube"], device="cpu")
+    assert not none.any()
+    assert not pooled.any()
