@@ -1,6 +1,6 @@
-"""Tunes the embedded model under weak and strong guidance: the profiles that ship with it, and the figures of the docs.
+"""Tunes embedded models under weak and strong guidance: the profiles that ship with them, and the figures of the docs.
 
-    python -m benchmarks.tuning --guidance 2.5 --out runs/tune-2.5
+    python -m benchmarks.tuning --model scenes --guidance 2.5 --out runs/tune-2.5
     python -m benchmarks.tuning --publish runs/tune-2.5 runs/tune-7.5
 
 A run that was stopped goes on. The search is smaller than that of `faster-diffusion tune`, for two busy cores.
@@ -26,7 +26,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "tuning"
 PAGE = ROOT / "docs" / "tuning.md"
 _PLACE = re.compile(r"<!-- tunings -->.*?<!-- end -->", re.DOTALL)
 IMAGES = ROOT / "docs" / "images"
-PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles" / "scenes"
+PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles"
 
 CALIBRATION, HELD_OUT = 8, 16
 SPACE = Space(
@@ -43,6 +43,7 @@ SPACE = Space(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="scenes", choices=fd.demo.available())
     parser.add_argument("--guidance", type=float, default=fd.demo.GUIDANCE_SCALE)
     parser.add_argument("--minutes", type=float, help="the budget; by default all is tried")
     parser.add_argument("--rounds", type=int, default=5, help="how often times are measured")
@@ -55,14 +56,14 @@ def main() -> None:
         PAGE.write_text(filled(PAGE.read_text()))
     elif given.out:
         logging.basicConfig(level=logging.WARNING)
-        tune(given.out, given.guidance, given.minutes, given.rounds)
+        tune(given.model, given.out, given.guidance, given.minutes, given.rounds)
     else:
         parser.error("give --out or --publish")
 
 
-def tune(out: Path, guidance: float, minutes: float | None, rounds: int) -> Tuning:
-    """Tunes the embedded model; its own solver starts at the noisiest timestep, as the others do."""
-    pipe = fd.demo.load("scenes")
+def tune(model: str, out: Path, guidance: float, minutes: float | None, rounds: int) -> Tuning:
+    """Tunes an embedded model; its own solver starts at the noisiest timestep, as the others do."""
+    pipe = fd.demo.load(model)
     pipe.scheduler = solvers.make("ddim-trailing", pipe.scheduler.config)
     return fd.tune(
         pipe,
@@ -74,7 +75,7 @@ def tune(out: Path, guidance: float, minutes: float | None, rounds: int) -> Tuni
         space=SPACE,
         reference="ddim-trailing:150",
         rounds=rounds,
-        name="scenes",
+        name=model,
         progress=True,
     )
 
@@ -82,14 +83,15 @@ def tune(out: Path, guidance: float, minutes: float | None, rounds: int) -> Tuni
 def publish(folder: Path) -> None:
     """Copies the results, the picture and the profiles of a tuning to where they belong."""
     found = json.loads((folder / "tuning.json").read_text())
-    guidance = found["settings"]["settings"]["guidance"]
-    for place in (RESULTS, PROFILES):
+    name, guidance = found["model"]["name"], found["settings"]["settings"]["guidance"]
+    profiles = PROFILES / name
+    for place in (RESULTS, profiles):
         place.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "tuning.json", RESULTS / f"scenes-{guidance:g}.json")
-    shutil.copy(folder / "front.png", IMAGES / f"tuning-{guidance:g}.png")
+    shutil.copy(folder / "tuning.json", RESULTS / f"{name}-{guidance:g}.json")
+    shutil.copy(folder / "front.png", IMAGES / f"tuning-{name}-{guidance:g}.png")
     suffix = "" if guidance == fd.demo.GUIDANCE_SCALE else f"-guidance-{guidance:g}"
     for profile in (folder / "profiles").glob("*.json"):
-        shutil.copy(profile, PROFILES / f"{profile.stem}{suffix}.json")
+        shutil.copy(profile, profiles / f"{profile.stem}{suffix}.json")
 
 
 def filled(text: str) -> str:
@@ -100,10 +102,11 @@ def filled(text: str) -> str:
 
 def _section(content: dict[str, Any]) -> str:
     found = Tuning.from_dict(content)
-    guidance = f"{found.settings['settings']['guidance']:g}"
+    name, guidance = found.model["name"], f"{found.settings['settings']['guidance']:g}"
     tables = report.markdown(found).partition("\n")[2].strip().replace("\n## ", "\n### ")
-    picture = f"![PSNR over time at guidance {guidance}](images/tuning-{guidance}.png)"
-    return f"## The embedded model, guidance {guidance}\n\n`python -m benchmarks.tuning`. {tables}\n\n{picture}"
+    picture = f"![PSNR over time of {name} at guidance {guidance}](images/tuning-{name}-{guidance}.png)"
+    command = f"`python -m benchmarks.tuning --model {name} --guidance {guidance}`"
+    return f"## {name}, guidance {guidance}\n\n{command}. {tables}\n\n{picture}"
 
 
 if __name__ == "__main__":

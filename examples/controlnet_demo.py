@@ -1,10 +1,11 @@
-"""ControlNet on the edges of a photograph: the control network, too, runs at key steps only.
+"""ControlNet on the edges of a picture: the control network, too, runs at key steps only.
 
-By default on the embedded model with an untrained ControlNet, which shows the work saved and no likeness; with weights:
+By default on the embedded model, with the edges of a rendered scene, in other colours. With weights:
 --model stable-diffusion-v1-5/stable-diffusion-v1-5 --controlnet lllyasviel/control_v11p_sd15_canny
 """
 
 import cv2
+import numpy as np
 import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from PIL import Image
@@ -12,27 +13,26 @@ from sidebyside import compare, options
 from skimage import data
 
 import faster_diffusion as fd
+from faster_diffusion.demo.scenes import parse, render
 
-parser = options(__doc__, model="scenes", steps=50, output="controlnet_demo.png")
+parser = options(__doc__, model="scenes-canny", steps=50, output="controlnet_demo.png")
 parser.add_argument("--controlnet", help="hub id or folder of a ControlNet for the model")
-parser.add_argument("--image", help="a photograph (default: the astronaut of scikit-image)")
-parser.add_argument("--prompt", default="a large red sphere on a grey background")
+parser.add_argument("--image", help="a picture (default: a rendered scene, or for other models a photograph)")
+parser.add_argument("--prompt", default="a large red sphere left of a small blue cube on a grey background")
 args = parser.parse_args()
 
-if args.model == "scenes":
-    base = fd.demo.load()
-    torch.manual_seed(0)
-    control = ControlNetModel.from_unet(base.unet, conditioning_embedding_out_channels=(16, 32, 64))
-    pipe = StableDiffusionControlNetPipeline(**base.components, controlnet=control, requires_safety_checker=False)
-    size, guidance = 64, fd.demo.GUIDANCE_SCALE
+if args.model == "scenes-canny":
+    pipe, size, guidance = fd.demo.load(args.model), 64, fd.demo.GUIDANCE_SCALE
+    picture = render(parse("a large green sphere left of a small yellow cube"), np.random.default_rng(0))
 else:
     control = ControlNetModel.from_pretrained(args.controlnet)
     pipe = StableDiffusionControlNetPipeline.from_pretrained(args.model, controlnet=control)
-    size, guidance = 512, 7.5
+    size, guidance, picture = 512, 7.5, data.astronaut()
+if args.image:
+    picture = cv2.imread(args.image)[..., ::-1]
 pipe.to("cuda" if torch.cuda.is_available() else "cpu")
 
-photograph = cv2.imread(args.image)[..., ::-1] if args.image else data.astronaut()
-edges = cv2.Canny(cv2.resize(photograph, (size, size), interpolation=cv2.INTER_AREA), 100, 200)
+edges = cv2.Canny(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), 100, 200)
 condition = Image.fromarray(edges).convert("RGB")
 
 compare(

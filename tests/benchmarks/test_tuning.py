@@ -32,7 +32,7 @@ def test_a_section_is_made_of_a_tuning(tmp_path, monkeypatch):
     (tmp_path / "scenes-2.5.json").write_text(json.dumps(found.to_dict()))
     monkeypatch.setattr(tuning, "RESULTS", tmp_path)
     text = tuning.filled("before <!-- tunings -->old<!-- end --> after")
-    assert text.startswith("before <!-- tunings -->\n\n## The embedded model, guidance 2.5")
+    assert text.startswith("before <!-- tunings -->\n\n## scenes, guidance 2.5")
     assert "| plan | 36.0 |" in text
     assert "old" not in text
     assert tuning.filled(text) == text

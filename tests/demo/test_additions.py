@@ -107,8 +107,8 @@ def test_the_condition_is_followed_and_accelerated_too(control):
     pipe = quick(demo.load(control))
     edges, silhouettes = followed(draw(pipe, prompts, image=shown))
     alone = followed(draw(quick(demo.load()), prompts))
-    assert edges > alone[0] + 0.2
-    assert silhouettes > alone[1] + 0.2
+    assert edges > alone[0] + 0.4  # edges: 0.96, alone 0.32
+    assert silhouettes > alone[1] + 0.4  # edges: 0.88, alone 0.29
     with fd.enable(pipe):
         accelerated = followed(draw(pipe, prompts, image=shown))
-    assert accelerated[1] > silhouettes - 0.1
+    assert accelerated[1] > silhouettes - 0.05  # edges: 0.88

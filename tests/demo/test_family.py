@@ -1,5 +1,8 @@
 """The packaged models beside scenes: stock pipelines that draw what they are told."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionXLPipeline
@@ -48,3 +51,8 @@ def test_the_small_sdxl_reads_nothing_but_zeros_where_there_is_no_prompt():
     _, none, _, pooled = pipe.encode_prompt(["a red cube"], device="cpu")
     assert not none.any()
     assert not pooled.any()
+
+
+def test_every_model_is_on_the_page_of_models():
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    assert demo.available() == sorted(re.findall(r"^\| `(scenes[^`]*)` \|", page, re.MULTILINE))
