@@ -74,8 +74,8 @@ the scenes model was trained on, with that model frozen. Three captions in ten w
 
 {scenes} scenes that training never saw; the condition is made from a render of each;
 {sampler}. Means with their 95 % intervals. Edges are Canny's of the image and of the
-render, found where they are within one pixel of the other; silhouettes are where there is colour. "Accelerated" is `fd.enable(pipe)` with the paper's key steps, where the control
-network, too, runs at key steps only.
+render, found where they are within one pixel of the other; silhouettes are where there is colour. "Accelerated" is
+`fd.enable(pipe)` with the paper's key steps, where the control network, too, runs at key steps only.
 
 {table}
 
