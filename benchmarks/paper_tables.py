@@ -36,6 +36,7 @@ _TABLE = re.compile(r"<!-- (?P<name>quality|cost|ablations) -->\n.*?<!-- end -->
 BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated one by one"
 QUALITY = ("fid_real", "clip_score", "obeyed")
 COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
+PARTS = {"quality": QUALITY, "cost": COST}
 FEW = 64  # images that cost and likeness are measured on
 
 
@@ -166,6 +167,7 @@ ABLATIONS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, "ablations", []], help="all by default")
+    parser.add_argument("--part", choices=PARTS, help="both by default")
     parser.add_argument("--images", type=int, default=2000, help="for quality (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "paper", help="images; resumed")
     parser.add_argument("--list", action="store_true", help="name the rows, and stop")
@@ -181,15 +183,16 @@ def main() -> None:
             if name == "ablations":
                 ablate(given.runs / name)
             elif not ROWS[name].missing:
-                measure(name, given.images, given.runs / name)
+                for part in [given.part] if given.part else PARTS:
+                    measure(name, part, given.images, given.runs / name)
 
 
-def measure(name: str, images: int, folder: Path) -> None:
-    """Both evaluations of a row."""
-    row = ROWS[name]
+def measure(name: str, part: str, images: int, folder: Path) -> None:
+    """One of the evaluations of a row."""
     arms = {BATCHED: "paper", NOISY: "paper + noise"}
-    run(row, arms, images, QUALITY, folder / "quality", f"{name}-quality")
-    run(row, {**arms, ONE_BY_ONE: "paper + sequential"}, FEW, COST, folder / "cost", f"{name}-cost")
+    if part == "cost":
+        arms, images = {**arms, ONE_BY_ONE: "paper + sequential"}, FEW
+    run(ROWS[name], arms, images, PARTS[part], folder / part, f"{name}-{part}")
 
 
 def ablate(folder: Path) -> None:
