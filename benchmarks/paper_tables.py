@@ -86,16 +86,19 @@ class Row:
 
 
 def followed(kind: str) -> Callable[[int, Path], list[Prompt]]:
-    """Prompts with the edges, or a scribble, of a rendered picture of each."""
+    """Prompts with a rendered picture of each, and its edges or a scribble of it to follow."""
 
     def make(count: int, folder: Path) -> list[Prompt]:
         folder.mkdir(parents=True, exist_ok=True)
         prompts = []
         for prompt in embedded_prompts(count):
-            path, rng = folder / f"{prompt.seed:05d}.png", np.random.default_rng(prompt.seed)
-            if not path.is_file():
-                Image.fromarray(CONDITIONS[kind](render(parse(prompt.text), rng), rng)).convert("RGB").save(path)
-            prompts.append(Prompt(prompt.text, prompt.seed, start=path))
+            paths = [folder / f"{prompt.seed:05d}{suffix}.png" for suffix in ("", f"-{kind}")]
+            if not all(path.is_file() for path in paths):
+                rng = np.random.default_rng(prompt.seed)
+                picture = render(parse(prompt.text), rng)
+                for path, shown in zip(paths, (picture, CONDITIONS[kind](picture, rng)), strict=True):
+                    Image.fromarray(shown).convert("RGB").save(path)
+            prompts.append(Prompt(prompt.text, prompt.seed, *paths))
         return prompts
 
     return make
@@ -149,11 +152,10 @@ ROWS = {
 
 ABLATIONS = {
     "key steps, 9, as in the paper": "paper",
-    "key steps, 9, evenly": "uniform:6",
+    "key steps, 9, evenly (reused: encoder)": "uniform:6",
     "key steps, 13, evenly": "uniform:4",
     "key steps, 25, evenly": "uniform:2",
     "key steps, denser early": "progressive",
-    "reused: encoder": "uniform:6",
     "reused: encoder and 1 decoder block": "uniform:6 + decoder:1",
     "reused: encoder and 2 decoder blocks": "uniform:6 + decoder:2",
     "reused: all but the outer blocks": "uniform:6 + deep:1",
