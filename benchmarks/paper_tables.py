@@ -126,7 +126,7 @@ def single(count: int, _: Path) -> list[Prompt]:
 
 
 def classes(count: int, _: Path) -> list[Prompt]:
-    return class_prompts(demo.load("scenes-dit").config.id2label.values(), count)
+    return class_prompts(demo.load("scenes-dit").labels, count)
 
 
 ROWS = {

@@ -54,12 +54,13 @@ guidance.
 ## Obedience
 
 {count} images, all classes in turn, judged by a recogniser of pixels with nothing learned in it;
-{sampler}. "Right" asks for exactly one thing, with the colour and the shape of the class; in brackets the interval at 95 %.
+{sampler}. "Right" asks for exactly one thing, with the colour and the shape of the
+class; in brackets the interval at 95 %.
 
 {obedience}
 
 ## Weaknesses
 
-Training was too short: two images in five have another shape than their class. It reads no text, draws one thing only, and takes no wish for size, place or background. The colours
-and shapes are all that it has ever seen.
+Training was too short: two images in five have another shape than their class. It reads no text, draws one thing only,
+and takes no wish for size, place or background. The colours and shapes are all that it has ever seen.
 """

@@ -93,7 +93,7 @@ def class_prompts(labels: Iterable[str], count: int | None = None, seed: int = 0
     """The classes of a class-conditional pipeline in turn, ``count`` in all; one of each if that is left out.
 
     Args:
-        labels: of ``pipe.config.id2label``; of names for the same class the first.
+        labels: ``pipe.labels``, or those of ``id2label`` in a ``model_index.json``; of names for one class the first.
     """
     names = [label.split(",")[0].strip() for label in labels]
     return [Prompt(names[number % len(names)], seed + number) for number in range(count or len(names))]
