@@ -270,6 +270,8 @@ def lines(row: Row, found: Evaluation, keys: tuple[str, ...]) -> Iterator[list[s
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
+    if not rows:
+        return "Not run yet."
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
 
 
