@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.demo.scenes import parse, render
 from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
 from faster_diffusion.evaluation.report.tables import cell
+from faster_diffusion.files import write_json
 from recipes.controlnet.conditions import CONDITIONS
 from recipes.personalised.lessons import LESSONS
 
@@ -203,8 +204,8 @@ def ablate(folder: Path) -> None:
 
 
 def run(row: Row, arms: Mapping[str, str], count: int, metrics: tuple[str, ...], folder: Path, name: str) -> None:
-    """An evaluation, whose figures go to `RESULTS` too."""
-    evaluate(
+    """An evaluation, whose figures go to `RESULTS` too, without where its pictures lie."""
+    found = evaluate(
         row.pipes(),
         row.arms(arms),
         row.prompts(count, folder.parent / "starts"),
@@ -216,7 +217,8 @@ def run(row: Row, arms: Mapping[str, str], count: int, metrics: tuple[str, ...],
         progress=True,
     )
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_bytes((folder / "results.json").read_bytes())
+    prompts = tuple(Prompt(prompt.text, prompt.seed) for prompt in found.prompts)
+    write_json(RESULTS / f"{name}.json", replace(found, prompts=prompts).to_dict())
 
 
 def filled(text: str) -> str:
