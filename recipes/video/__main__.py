@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from functools import cache
-
-from diffusers import StableDiffusionPipeline
 
 from faster_diffusion import demo
 
 from ..command import Recipe, both, note
+from ..packaged import scenes
 from ..packing import save
 from ..scenes import tokenizer
 from ..scenes.evaluate import quick
@@ -22,31 +20,25 @@ POOL = 4000
 GUIDANCE = 2.5
 
 
-@cache
-def image_model() -> StableDiffusionPipeline:
-    """The scenes model: autoencoder, tokenizer, and what the rest starts from."""
-    return demo.load("scenes")
-
-
 def train(options: argparse.Namespace) -> None:
     """UNet and text tower. Now and then they sample held-out prompts, so that a run gone wrong is seen early."""
 
     def make() -> dict:
         clips, frames = data.make_clips(POOL)
-        clips, latents = data.with_reversed(clips, data.encode(image_model().vae, frames))
+        clips, latents = data.with_reversed(clips, data.encode(scenes().vae, frames))
         return {"latents": latents, "tokens": data.tell(clips)}
 
     def watch(step: int, parts) -> None:
         if step % 200 == 0:
-            pipe = quick(assemble.pipeline(image_model(), parts))
+            pipe = quick(assemble.pipeline(scenes(), parts))
             note(options.runs, step, obedience(pipe, 16, steps=12, guidance=GUIDANCE))
 
-    unet.fit(image_model(), **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
+    unet.fit(scenes(), **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
 
 
 def pack(options: argparse.Namespace) -> None:
     """The packaged folder, from the checkpoint, and its card."""
-    pipe = assemble.pipeline(image_model(), unet.load(image_model(), options.runs))
+    pipe = assemble.pipeline(scenes(), unet.load(scenes(), options.runs))
     folder = options.out / assemble.NAME
     save(pipe, folder, pipe.unet, pipe.vae)
     tokenizer.save(folder / "tokenizer")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from functools import cache
-
-from diffusers import StableDiffusionPipeline
 
 from faster_diffusion import demo
 
 from ..command import Recipe, both, note
+from ..packaged import scenes
 from ..packing import save
 from ..scenes import tokenizer, vae
 from ..scenes.data import make_pool
@@ -24,15 +22,9 @@ SOFT_POOL = 8000
 GUIDANCE = 2.5
 
 
-@cache
-def image_model() -> StableDiffusionPipeline:
-    """The scenes model: autoencoder, tokenizer, and what the rest starts from."""
-    return demo.load("scenes")
-
-
 def train(options: argparse.Namespace) -> None:
     """The UNet. Now and then it samples held-out prompts, so that a run gone wrong is seen early."""
-    model, both_towers = image_model().vae, towers.make(image_model())
+    model, both_towers = scenes().vae, towers.make(scenes())
 
     def make() -> dict:
         pool = make_pool()
@@ -46,17 +38,17 @@ def train(options: argparse.Namespace) -> None:
 
     def watch(step: int, network) -> None:
         if step % 300 == 0:
-            pipe = quick(assemble.pipeline(image_model(), both_towers, network))
+            pipe = quick(assemble.pipeline(scenes(), both_towers, network))
             note(options.runs, step, obedience(pipe, 20, steps=15, guidance=GUIDANCE))
 
     told = unet.Told(**kept(options.runs / "latents.pt", make))
-    unet.fit(image_model(), both_towers, told, options.runs, watch=watch)
+    unet.fit(scenes(), both_towers, told, options.runs, watch=watch)
 
 
 def pack(options: argparse.Namespace) -> None:
     """The packaged folder, from the checkpoint, and its card."""
-    both_towers = towers.make(image_model())
-    pipe = assemble.pipeline(image_model(), both_towers, unet.load(image_model(), both_towers, options.runs))
+    both_towers = towers.make(scenes())
+    pipe = assemble.pipeline(scenes(), both_towers, unet.load(scenes(), both_towers, options.runs))
     folder = options.out / assemble.NAME
     save(pipe, folder, pipe.unet, pipe.vae)
     for name in ("tokenizer", "tokenizer_2"):
