@@ -26,6 +26,7 @@ from faster_diffusion.demo.scenes import parse, render
 from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
 from faster_diffusion.evaluation.report.tables import cell
 from faster_diffusion.files import write_json
+from recipes.card import table
 from recipes.controlnet.conditions import CONDITIONS
 from recipes.personalised.lessons import LESSONS
 
@@ -272,9 +273,7 @@ def lines(row: Row, found: Evaluation, keys: tuple[str, ...]) -> Iterator[list[s
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return "Not run yet."
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
+    return table(head, rows) if rows else "Not run yet."
 
 
 if __name__ == "__main__":

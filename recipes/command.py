@@ -68,15 +68,20 @@ def note(runs: Path, step: int, found: dict[str, dict]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def both(pipes: list, measure: Callable[[], dict]) -> dict[str, dict]:
-    """What `measure` finds with the pipelines as they are, and accelerated with the library's defaults."""
+def compare(options: argparse.Namespace, pipes: list, obedience: Callable[..., dict[str, dict]]) -> dict:
+    """The report on pipelines as they are, and accelerated with the library's defaults.
+
+    `obedience(*pipes, count=, steps=, guidance=)` gives shares by what they are of.
+    """
+    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
     for pipe in pipes:
         pipe.set_progress_bar_config(disable=True)
-    plain = measure()
+    arms = {"plain": obedience(*pipes, **asked)}
     for pipe in pipes:
         fd.enable(pipe)
     try:
-        return {"plain": plain, "accelerated": measure()}
+        arms["accelerated"] = obedience(*pipes, **asked)
     finally:
         for pipe in pipes:
             fd.disable(pipe)
+    return {"sampler": type(pipes[0].scheduler).__name__, **asked, "arms": arms}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-from functools import cache
+from functools import cache, partial
 
 from faster_diffusion import demo
 from faster_diffusion.demo.scenes import held_out_prompts
 
 from ..card import share
-from ..command import Recipe, both, note
+from ..command import Recipe, compare, kept_report, note
 from ..packing import save
 from ..scenes.data import make_pool
 from . import assemble, text, training
@@ -54,16 +53,14 @@ def pack(options: argparse.Namespace) -> None:
     for stage, name in assemble.NAMES.items():
         save(pipes[stage], options.out / name, unets[stage])
         text.for_old_and_new(options.out / name)
-    if options.report.exists():
-        assemble.write_cards(options.out, options.runs, json.loads(options.report.read_text()))
+    if report := kept_report(options):
+        assemble.write_cards(options.out, options.runs, report)
 
 
 def evaluate(options: argparse.Namespace) -> dict:
     """Obedience of the packaged stages, the second given what the first draws."""
     pipes = [demo.load(name) for name in assemble.NAMES.values()]
-    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
-    arms = both(pipes, lambda: obedience(*pipes, **asked, seed=1))
-    return {"sampler": type(pipes[0].scheduler).__name__, **asked, "arms": arms}
+    return compare(options, pipes, partial(obedience, seed=1))
 
 
 if __name__ == "__main__":

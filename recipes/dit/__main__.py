@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 
 import torch
 
 from faster_diffusion import demo
 
-from ..command import Recipe, both, note
+from ..command import Recipe, compare, kept_report, note
 from ..packing import save
 from ..scenes import vae
 from ..scenes.data import make_pool
@@ -43,16 +43,14 @@ def pack(options: argparse.Namespace) -> None:
     """The packaged folder, from the checkpoint, and its card."""
     pipe = assemble.pipeline(demo.load("scenes").vae, transformer.load(options.runs))
     save(pipe, options.out / assemble.NAME, pipe.transformer, pipe.vae)
-    if options.report.exists():
-        assemble.write_card(options.out / assemble.NAME, options.runs, json.loads(options.report.read_text()))
+    if report := kept_report(options):
+        assemble.write_card(options.out / assemble.NAME, options.runs, report)
 
 
 def evaluate(options: argparse.Namespace) -> dict:
     """Obedience of the packaged model."""
     pipe = demo.load(assemble.NAME)
-    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
-    arms = both([pipe], lambda: obedience(pipe, **asked, seed=10000))
-    return {"sampler": type(pipe.scheduler).__name__, **asked, "arms": arms}
+    return compare(options, [pipe], partial(obedience, seed=10000))
 
 
 if __name__ == "__main__":

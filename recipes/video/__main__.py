@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 
 from faster_diffusion import demo
 
-from ..command import Recipe, both, note
+from ..command import Recipe, compare, kept_report, note
 from ..packaged import scenes
 from ..packing import save
 from ..scenes import tokenizer
@@ -42,16 +42,14 @@ def pack(options: argparse.Namespace) -> None:
     folder = options.out / assemble.NAME
     save(pipe, folder, pipe.unet, pipe.vae)
     tokenizer.save(folder / "tokenizer")
-    if options.report.exists():
-        assemble.write_card(folder, options.runs, json.loads(options.report.read_text()))
+    if report := kept_report(options):
+        assemble.write_card(folder, options.runs, report)
 
 
 def evaluate(options: argparse.Namespace) -> dict:
     """Obedience of the packaged model on held-out prompts."""
     pipe = demo.load(assemble.NAME)
-    asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
-    arms = both([pipe], lambda: obedience(pipe, **asked, seed=1))
-    return {"sampler": type(pipe.scheduler).__name__, **asked, "arms": arms}
+    return compare(options, [pipe], partial(obedience, seed=1))
 
 
 if __name__ == "__main__":

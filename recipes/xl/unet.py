@@ -98,13 +98,10 @@ def fit(
 
         x = torch.where(soft.view(-1, 1, 1, 1), told.soft[rows % len(told.soft)], told.latents[rows])
         states, whole = towers.read(tokens)
-        states, whole = (
-            states * prompted.view(-1, 1, 1),
-            whole * prompted.view(-1, 1),
-        )  # zeros for no prompt, as in SDXL
-        more = {"text_embeds": whole, "time_ids": sizes(torch.where(soft, SMALL_SIDE, SIDE))}
+        told_any = prompted.view(-1, 1)  # SDXL reads zeros where there is no prompt
+        more = {"text_embeds": whole * told_any, "time_ids": sizes(torch.where(soft, SMALL_SIDE, SIDE))}
         noisy = add_noise(x, noise, alphas[times]).contiguous(memory_format=torch.channels_last)
-        guess = unet(noisy, times, states, added_cond_kwargs=more, return_dict=False)[0]
+        guess = unet(noisy, times, states * told_any[:, None], added_cond_kwargs=more, return_dict=False)[0]
         return noise_error(guess, noise, alphas[times])
 
     return train(unet, loss, plan, folder, "unet", watch).eval().requires_grad_(False)

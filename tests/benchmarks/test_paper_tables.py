@@ -26,8 +26,6 @@ def test_a_row_compares_propagation_with_the_same_pipeline_without(row):
 @pytest.mark.parametrize("name", ["canny", "custom", "dit"])
 def test_prompts_of_a_row_are_as_many_as_wanted_and_the_same_each_time(name, tmp_path):
     row = ROWS[name]
-    if row.missing:
-        pytest.skip(f"{row.missing[0]} is not in this checkout")
     prompts = row.prompts(3, tmp_path / "starts")
     pictures = {path.name: path.read_bytes() for path in tmp_path.glob("starts/*.png")}
     assert len(prompts) == len({prompt.seed for prompt in prompts}) == 3
@@ -55,4 +53,4 @@ def test_what_a_row_measures_is_shown_beside_what_the_paper_has(tmp_path, monkey
 
 def test_the_embedded_models_that_ship_are_in_it():
     used = {name for row in ROWS.values() for name in row.models}
-    assert {name for name in demo.available() if name != "scenes-video"} <= used
+    assert set(demo.available()) <= used
