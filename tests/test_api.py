@@ -97,6 +97,7 @@ def test_the_end_of_a_block_does_not_disable_what_was_enabled_in_it(pipe):
 
 
 def test_a_pipeline_thrown_away_while_enabled_takes_its_traces_along():
+    gc.collect()  # what earlier tests threw away while enabled
     call = vars(StableDiffusionPipeline)["__call__"]
     pipe = toys.stable_diffusion()
     fd.enable(pipe)
