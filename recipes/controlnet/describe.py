@@ -48,7 +48,7 @@ _CONDITION = {
 
 _CARD = """
 A ControlNet for `scenes`. It is shown {shown}, and the
-picture follows. Trained by `python -m recipes.controlnet {kind}` on two CPU cores.
+picture follows. Trained by `python -m recipes.controlnet {kind}` on a CPU.
 
 ```python
 from faster_diffusion import demo
