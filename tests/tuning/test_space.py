@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faster_diffusion.arms import Arm
+from faster_diffusion.forecast import Forecast
 from faster_diffusion.tuning import Space
 from faster_diffusion.tuning.space import denser_early
 from tests import toys
@@ -27,8 +28,16 @@ def test_plans_are_different_arms_that_fit_the_network():
     assert len(plans) == len(set(plans))
     assert {arm.solver for arm in plans} == set(space.solvers)
     assert {str(arm.propagation.reuse) for arm in plans} == {"output", *space.reuse}
+    damped = {arm.propagation.forecast for arm in plans if str(arm.propagation.reuse) == "output"}
+    assert damped == {Forecast(1), Forecast(1, 0.5), Forecast(1, 0.25), Forecast(2)}
     pipe = toys.stable_diffusion()
     assert all(arm.applicable(pipe) is None for arm in plans[::20])
+
+
+def test_a_run_of_few_steps_may_leave_out_the_unprompted_half_at_its_end():
+    space = Space(solvers=("ddim",), fewer=(4, 8), guidance=(0.5, 0.75))
+    halved = [arm.spec for arm in space.plans(toys.unet(), {}) if arm.propagation.guidance_until is not None]
+    assert halved == [f"ddim:{steps} + all + guidance:{share}" for steps in (4, 8) for share in (0.5, 0.75)]
 
 
 def test_a_network_without_a_part_gets_no_plan_of_it():

@@ -14,10 +14,11 @@ SPACE = Space(
     steps=(8,),
     keys=(2, 3),
     placements=("uniform", "measured"),
-    degrees=(1,),
+    forecasts=("1",),
     reuse=("encoder",),
     gaps=(2,),
     fewer=(2, 4),
+    guidance=(0.5,),
     beside=("ddim:8 + paper", "dpm++:4 + deepcache:2"),
 )
 PROMPTS = [Prompt(letter, 10 + number) for number, letter in enumerate("abcd")]

@@ -83,6 +83,8 @@ def tune(
     if len(named) < 2:
         raise ValueError(f"Tuning needs two prompts or more, to choose by and to confirm with; got {len(named)}.")
     check_askable([pipe], named)
+    if settings.guidance is not None and settings.guidance <= 1:
+        space = replace(space, guidance=())  # there is no other half to leave out
     count = min(calibration, len(named) // 2)
     split = {CALIBRATION: named[:count], HELD_OUT: named[count:]}
     manifest: dict[str, Any] = {
@@ -94,7 +96,7 @@ def tune(
         "versions": versions(),
     }
     records = Records(Path(out), manifest)
-    full = [Arm.parse(f"{solver}:{steps}") for solver, steps in space.runs]
+    full = [Arm.parse(f"{solver}:{steps}") for solver, steps in (*space.runs, *space.short_runs)]
     lab = Lab(pipe, split, settings, Arm.parse(reference), full, records)
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
     with quiet([pipe]):

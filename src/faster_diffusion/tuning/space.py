@@ -21,10 +21,11 @@ class Space:
         steps: of a plan, key steps and others.
         keys: how many of these are key.
         placements: where: ``uniform``, ``early`` (gaps that grow), ``measured`` (see `placement`).
-        degrees: of the forecast that carries the prediction to the steps between.
+        forecasts: that carry the prediction to the steps between: degree, and damping if it is damped.
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
         fewer: steps of plain runs, the rivals of plans.
+        guidance: shares of the steps of such a run after which it computes the prompted half alone, as a plan.
         beside: other rivals.
     """
 
@@ -32,10 +33,11 @@ class Space:
     steps: tuple[int, ...] = (25, 50)
     keys: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 18)
     placements: tuple[str, ...] = ("uniform", "early", "measured")
-    degrees: tuple[int, ...] = (1, 2)
+    forecasts: tuple[str, ...] = ("1", "1:0.5", "1:0.25", "2")
     reuse: tuple[str, ...] = ("encoder", "decoder:2", "deep:1")
     gaps: tuple[int, ...] = (2, 4)
     fewer: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
+    guidance: tuple[float, ...] = (0.75,)
     beside: tuple[str, ...] = (
         "ddim:50 + paper",
         "dpm++:20 + paper",
@@ -50,6 +52,11 @@ class Space:
     def runs(self) -> list[tuple[str, int]]:
         """Solvers with the numbers of steps of plans."""
         return [(solver, steps) for solver in self.solvers for steps in self.steps]
+
+    @property
+    def short_runs(self) -> list[tuple[str, int]]:
+        """Solvers with few steps, which are tried without the unprompted half too."""
+        return [(solver, steps) for solver in self.solvers for steps in self.fewer] if self.guidance else []
 
     def rivals(self, own: bool = True) -> list[Arm]:
         """What plans have to beat: fewer steps of each solver, the paper's plan, other methods.
@@ -79,6 +86,11 @@ class Space:
         specs = [
             spec for run in self.runs for spec in (*self._output(*run, placed.get(run, {})), *self._part(*run, fitting))
         ]
+        specs += [
+            f"{solver}:{steps} + all + guidance:{share:g}"
+            for solver, steps in self.short_runs
+            for share in self.guidance
+        ]
         return [Arm.parse(spec) for spec in dict.fromkeys(specs)]
 
     def _output(self, solver: str, steps: int, placed: Mapping[int, Sequence[int]]) -> Iterator[str]:
@@ -88,8 +100,8 @@ class Space:
             if budget in placed:
                 places["measured"] = _text(placed[budget])
             for keys in (places[name] for name in self.placements if name in places):
-                for degree in self.degrees:
-                    yield f"{solver}:{steps} + {keys} + output + forecast:{degree}"
+                for forecast in self.forecasts:
+                    yield f"{solver}:{steps} + {keys} + output + forecast:{forecast}"
 
     def _part(self, solver: str, steps: int, fitting: Sequence[str]) -> Iterator[str]:
         """Plans whose other steps run a part of the network."""

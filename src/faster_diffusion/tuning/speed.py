@@ -52,8 +52,11 @@ class Speed:
         calls = network_calls(arm, pipe, steps)
         computed: float = calls
         if arm.propagation is not None:
-            keys = len(KeySteps.parse(arm.propagation.key_steps).orders(calls))
-            computed = keys + (calls - keys) * self.shares.get(str(arm.propagation.reuse), 0.0)
+            keys = KeySteps.parse(arm.propagation.key_steps).orders(calls)
+            until = arm.propagation.guidance_until
+            halved = 0 if until is None else sum(order >= until * calls for order in keys)
+            reused = (calls - len(keys)) * self.shares.get(str(arm.propagation.reuse), 0.0)
+            computed = len(keys) - halved / 2 + reused
         return self.rest + self.call * computed + self.step * calls
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""Seconds of an arm, foretold from what a call is made of."""
+
+import pytest
+
+from faster_diffusion.arms import Arm
+from faster_diffusion.tuning.speed import Speed
+from tests import toys
+
+SPEED = Speed(call=1.0, step=0.1, rest=5.0, shares={"encoder": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("spec", "computed"),
+    [
+        ("ddim:8", 8),
+        ("ddim:8 + 0,4 + output", 2),
+        ("ddim:8 + 0,4", 2 + 6 * 0.5),
+        ("ddim:8 + all + guidance:0.75", 6 + 2 * 0.5),  # the prompted half alone at the last two
+        ("ddim:8 + 0,4 + output + guidance:0.5", 1 + 0.5),
+    ],
+)
+def test_network_calls_are_foretold_by_what_is_computed(spec, computed):
+    assert SPEED.foretell(Arm.parse(spec), toys.stable_diffusion(), 50) == pytest.approx(5 + 8 * 0.1 + computed)
