@@ -5,7 +5,7 @@
     python -m benchmarks.paper_tables --publish         # what is finished, into docs/paper.md
 
 A row is two evaluations, both of which go on where they were stopped: of quality, over --images images, and of cost and
-likeness, over 64, where decoding one by one takes part too (its images are those of decoding in a batch).
+likeness, over 64 or 16 videos, where decoding one by one takes part too (its images are those of decoding in a batch).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from PIL import Image
 
 from faster_diffusion import demo, solvers
 from faster_diffusion.arms import Arm
+from faster_diffusion.cli.sampling import makes_videos
 from faster_diffusion.demo.scenes import parse, render
 from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
 from faster_diffusion.evaluation.report.tables import cell
@@ -39,7 +40,11 @@ BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated
 QUALITY = ("fid_real", "clip_score", "obeyed")
 COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
 PARTS = {"quality": QUALITY, "cost": COST}
-FEW = 64  # images that cost and likeness are measured on
+FEW, FEW_VIDEOS = 64, 16  # images that cost and likeness are measured on
+
+
+def understood(count: int, _: Path) -> list[Prompt]:
+    return embedded_prompts(count)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Row:
         solver: of ``solvers.SOLVERS``; the model's own by default.
         beside: another method, on both sides.
         prompts: so many of them, and a folder for pictures that they need.
+        frames: of each video; an embedded model of images draws videos by Text2Video-Zero.
     """
 
     title: str
@@ -62,8 +68,9 @@ class Row:
     published: str
     solver: str | None = None
     beside: str = ""
-    prompts: Callable[[int, Path], list[Prompt]] = lambda count, _: embedded_prompts(count)
+    prompts: Callable[[int, Path], list[Prompt]] = understood
     guidance: float = demo.GUIDANCE_SCALE
+    frames: int | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -84,7 +91,13 @@ class Row:
         pipes = [demo.load(name) for name in self.models]
         for pipe in pipes if self.solver else []:
             pipe.scheduler = solvers.make(self.solver, pipe.scheduler.config)
+        if self.frames is not None:
+            pipes[-1] = makes_videos(pipes[-1])
         return pipes
+
+    def count(self, images: int) -> int:
+        """Prompts that have so many images, or frames."""
+        return images // (self.frames or 1)
 
 
 def followed(kind: str) -> Callable[[int, Path], list[Prompt]]:
@@ -122,9 +135,12 @@ def taught(name: str) -> Callable[[int, Path], list[Prompt]]:
     return make
 
 
-def single(count: int, _: Path) -> list[Prompt]:
-    """Prompts for one thing, which is all that the cascade draws."""
-    return [Prompt(prompt.text, prompt.seed) for prompt in embedded_prompts(2 * count)[::2]]
+def things(count: int, _: Path) -> list[Prompt]:
+    return embedded_prompts(count, model="scenes-if-1")
+
+
+def clips(count: int, _: Path) -> list[Prompt]:
+    return embedded_prompts(count, model="scenes-video")
 
 
 def classes(count: int, _: Path) -> list[Prompt]:
@@ -138,7 +154,20 @@ ROWS = {
     "tome": Row("Stable Diffusion, DDIM + ToMe", ("scenes",), (50,), "22.32 → 20.73, .782 → .781", beside="tome:0.5"),
     "xl": Row("SDXL, DDIM", ("scenes-xl",), (50,), "none"),
     "if": Row(
-        "DeepFloyd-IF, DDPM", ("scenes-if-1", "scenes-if-2"), (100, 50), "23.89 → 23.73, .783 → .782", prompts=single
+        "DeepFloyd-IF, DDPM",
+        ("scenes-if-1", "scenes-if-2"),
+        (100, 50),
+        "23.89 → 23.73, .783 → .782",
+        prompts=things,
+    ),
+    "zero": Row("Text2Video-Zero", ("scenes",), (50,), "none, .732 → .731", frames=8),
+    "video": Row(
+        "text to video, ModelScope",
+        ("scenes-video",),
+        (50,),
+        "none, .700 → .700",
+        prompts=clips,
+        frames=8,
     ),
     "canny": Row(
         "ControlNet, edges", ("scenes-canny",), (50,), "13.78 → 14.65, .769 → .767", prompts=followed("canny")
@@ -174,9 +203,12 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, help="both by default")
     parser.add_argument("--images", type=int, default=2000, help="for quality (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "paper", help="images; resumed")
+    parser.add_argument("--device", default="cpu", help="(default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=8, help="images drawn at once; more fill a GPU (default: 8)")
     parser.add_argument("--list", action="store_true", help="name the rows, and stop")
     parser.add_argument("--publish", action="store_true", help="put what is finished into the documentation")
     given = parser.parse_args()
+    where = Where(given.device, given.batch)
     if given.list:
         for name, row in ROWS.items():
             print(f"{name:10} {row.title}" + (f" (needs {', '.join(row.missing)})" if row.missing else ""))
@@ -185,32 +217,47 @@ def main() -> None:
     else:
         for name in given.rows or [*ROWS, "ablations"]:
             if name == "ablations":
-                ablate(given.runs / name)
+                ablate(given.runs / name, where)
             elif not ROWS[name].missing:
                 for part in [given.part] if given.part else PARTS:
-                    measure(name, part, given.images, given.runs / name)
+                    measure(name, part, given.images, given.runs / name, where)
 
 
-def measure(name: str, part: str, images: int, folder: Path) -> None:
+@dataclass(frozen=True)
+class Where:
+    """The device that draws, and how many images at once."""
+
+    device: str = "cpu"
+    batch: int = 8
+
+
+HERE = Where()
+
+
+def measure(name: str, part: str, images: int, folder: Path, where: Where = HERE) -> None:
     """One of the evaluations of a row."""
     arms = {BATCHED: "paper", NOISY: "paper + noise"}
+    row = ROWS[name]
+    count = row.count(images)
     if part == "cost":
-        arms, images = {**arms, ONE_BY_ONE: "paper + sequential"}, FEW
-    run(ROWS[name], arms, images, PARTS[part], folder / part, f"{name}-{part}")
+        arms, count = {**arms, ONE_BY_ONE: "paper + sequential"}, FEW_VIDEOS if row.frames else FEW
+    run(row, arms, count, PARTS[part], folder / part, f"{name}-{part}", where)
 
 
-def ablate(folder: Path) -> None:
+def ablate(folder: Path, where: Where = HERE) -> None:
     """How many key steps and where, what is reused, and how much noise."""
-    run(ROWS["ddim"], ABLATIONS, FEW, (*COST, "clip_score", "obeyed"), folder, "ablations")
+    run(ROWS["ddim"], ABLATIONS, FEW, (*COST, "clip_score", "obeyed"), folder, "ablations", where)
 
 
-def run(row: Row, arms: Mapping[str, str], count: int, metrics: tuple[str, ...], folder: Path, name: str) -> None:
+def run(
+    row: Row, arms: Mapping[str, str], count: int, metrics: tuple[str, ...], folder: Path, name: str, where: Where
+) -> None:
     """An evaluation, whose figures go to `RESULTS` too, without where its pictures lie."""
     found = evaluate(
-        row.pipes(),
+        [pipe.to(where.device) for pipe in row.pipes()],
         row.arms(arms),
         row.prompts(count, folder.parent / "starts"),
-        Settings(row.steps, row.guidance),
+        Settings(row.steps, row.guidance, batch_size=where.batch, frames=row.frames),
         Judges(metrics, (row.beside,) if row.beside else (), features="scenes", clip="scenes"),
         out=folder,
         name=" then ".join(row.models),
@@ -239,7 +286,7 @@ def quality_table() -> str:
     """Quality of each row without propagation, with, and with noise; and what the paper has."""
     head = ["task", "images", "", "FID to real images", "CLIP score", "prompts obeyed", "paper: FID, CLIP score"]
     rows = [
-        [row.title, f"{len(found.prompts):,}", *cells, row.published]
+        [row.title, f"{len(found.prompts) * (row.frames or 1):,}", *cells, row.published]
         for row, found in finished("quality")
         for cells in lines(row, found, QUALITY)
     ]

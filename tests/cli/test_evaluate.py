@@ -61,6 +61,13 @@ def test_the_embedded_model_from_prompts_to_report(run, tmp_path):
         assert (tmp_path / "x" / name).is_file()
 
 
+def test_a_model_of_images_draws_videos_if_frames_are_asked_for(run, tmp_path):
+    arms = ("--arm", "0,2", "--metric", "psnr", "--metric", "obeyed")
+    result = run("evaluate", "--frames", 2, "--count", 1, "--steps", 4, *arms, "--out", "x")
+    assert result.exit_code == 0, result.stderr
+    assert Image.open(tmp_path / "x" / "arms" / "00-untouched" / "00000.png").size == (128, 64)
+
+
 def test_several_commands_are_documented():
     assert len(COMMANDS) == 4
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from PIL import Image
 
+from faster_diffusion.demo import clips
 from faster_diffusion.demo.scenes import held_out, parse
 from faster_diffusion.evaluation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts, repeated
 
@@ -112,6 +113,14 @@ def test_embedded_prompts_were_never_trained_on_and_a_prefix_is_as_mixed_as_the_
     assert [len(scene.things) for scene in scenes] == [1, 2, 1, 2, 1, 2, 1]
     assert all(map(held_out, scenes))
     assert embedded_prompts(4, seed=3) == prompts[:4]
+
+
+def test_embedded_prompts_are_what_a_model_draws():
+    one = embedded_prompts(3, model="scenes-if-1")
+    assert [len(parse(prompt.text).things) for prompt in one] == [1, 1, 1]
+    moving = embedded_prompts(3, seed=5, model="scenes-video")
+    assert all(held_out(clips.parse(prompt.text).scene) for prompt in moving)
+    assert [prompt.seed for prompt in moving] == [5, 6, 7]
 
 
 def test_classes_take_turns_each_by_its_first_name():

@@ -21,7 +21,7 @@ from tests.evaluation import tiny
 from tests.pipelines.rows.control import control_of
 from tests.pipelines.rows.images import upscale
 from tests.pipelines.rows.transformers import dit
-from tests.pipelines.rows.video import text_to_video
+from tests.pipelines.rows.video import stable_video_diffusion
 
 FEW = Judges(metrics=("flops", "psnr"))
 SHORT = Settings(steps=(4,), batch_size=2)
@@ -243,7 +243,8 @@ def test_a_metric_of_ones_own(tmp_path, monkeypatch):
         ({"pipe": upscale()}, 'starts from a picture; give every prompt a "start"'),
         ({"prompts": [Prompt("a", 1, start=Path("a.png"))]}, 'starts from no picture, but prompts have a "start"'),
         ({"pipe": inpaint()}, "needs a mask_image"),
-        ({"pipe": text_to_video()}, "draws videos"),
+        ({"settings": Settings(steps=(2,), frames=4)}, "draws images, not videos of 4 frames"),
+        ({"pipe": stable_video_diffusion()}, "draws nothing from prompts or classes"),
     ],
 )
 def test_what_is_not_understood_is_refused_before_anything_is_drawn(tmp_path, arguments, said):

@@ -12,17 +12,16 @@ import typer
 
 from .. import demo, solvers
 from ..arms import Arm, read_arms
-from ..evaluation import METRICS, Judges, Settings, class_prompts, embedded_prompts, read_prompts, report
+from ..evaluation import METRICS, Judges, Settings, report
 from ..evaluation import evaluate as run
 from ..evaluation.contest import DEFAULT_ARMS, line_up
 from ..evaluation.extra import check_extra
 from ..evaluation.features import EMBEDDED
 from ..evaluation.forecast import Model, forecast
-from ..evaluation.prompts import Prompt, repeated
+from ..evaluation.prompts import repeated
 from . import models, options, sampling
 from .errors import FAILED, CliError, one_line
-
-EMBEDDED_PROMPTS = 64
+from .prompts import prompts_for
 
 _MANY = "may be repeated"
 
@@ -62,6 +61,9 @@ def evaluate(
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images drawn at once.")] = 8,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Draw videos of so many frames; a model of images by Text2Video-Zero.")
+    ] = None,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
     dtype: options.DtypeOption = None,
@@ -77,8 +79,8 @@ def evaluate(
         guidance = demo.GUIDANCE_SCALE
     names, counts = _chain(model, then or (), steps)
     contest = line_up(_arms(arm or (), arms) or DEFAULT_ARMS, reference or ())
-    wanted = _prompts(prompts, count, num_images, seed, model)
-    settings = Settings(counts, guidance, negative, height, width, batch_size)
+    wanted = repeated(prompts_for(model, prompts, count, seed), num_images)
+    settings = Settings(counts, guidance, negative, height, width, batch_size, frames)
     judges = Judges(
         tuple(metric or METRICS),
         tuple(reference or ()),
@@ -96,6 +98,8 @@ def evaluate(
         typer.echo(f"{foreseen}\nThe weights were not checked.")
         return
     pipes = _load(names, dtype, device)
+    if frames is not None:
+        pipes[-1] = sampling.makes_videos(pipes[-1])
     for pipe in pipes:
         if scheduler is not None:
             pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
@@ -120,23 +124,6 @@ def _arms(specs: Sequence[str], file: Path | None) -> list[Arm]:
     named = [spec.partition("=") for spec in specs]
     given = [Arm.parse(spec.strip(), name.strip()) if sign else Arm.parse(name) for name, sign, spec in named]
     return [*(read_arms(file) if file else ()), *given]
-
-
-def _prompts(path: Path | None, count: int | None, per_prompt: int, seed: int, model: str) -> list[Prompt]:
-    if path is not None and not path.exists():
-        raise CliError(f"There is no file or folder {path}.")
-    read = _own_prompts(model, count, seed) if path is None else read_prompts(path, seed)[:count]
-    return repeated(read, per_prompt)
-
-
-def _own_prompts(model: str, count: int | None, seed: int) -> list[Prompt]:
-    """The classes that a model knows, or what the embedded ones understand."""
-    classes = (models.read_config(model, "model_index.json") or {}).get("id2label")
-    if classes:
-        return class_prompts(classes.values(), count, seed)
-    if model in demo.available():
-        return embedded_prompts(count or EMBEDDED_PROMPTS, seed)
-    raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
 
 
 def _known(name: str, scheduler: str | None) -> Model:

@@ -10,12 +10,13 @@ import typer
 
 from .. import demo, solvers
 from ..arms import Arm
-from ..evaluation import Prompt, Settings, embedded_prompts, read_prompts
+from ..evaluation import Settings
 from ..evaluation.extra import check_extra
 from ..tuning import Space, report
 from ..tuning import tune as run
 from . import models, options, sampling
 from .errors import CliError, one_line
+from .prompts import prompts_for
 
 
 @one_line
@@ -60,7 +61,9 @@ def tune(
     embedded = model in demo.available()
     if guidance is None and embedded:
         guidance = demo.GUIDANCE_SCALE
-    wanted = _prompts(prompts, calibration + held_out, seed, embedded)
+    wanted = prompts_for(model, prompts, calibration + held_out, seed)
+    if len(wanted) < 2:
+        raise CliError(f"{prompts} has {len(wanted)} prompt; tuning needs some to choose by and some to confirm with.")
     pipe = models.load(model, dtype, device)
     if scheduler is not None:
         pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
@@ -88,14 +91,3 @@ def _check_reference(spec: str) -> None:
         Arm.parse(spec)
     except ValueError as error:
         raise CliError(f"--reference: {error}") from error
-
-
-def _prompts(path: Path | None, count: int, seed: int, embedded: bool) -> list[Prompt]:
-    if path is None and not embedded:
-        raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
-    if path is not None and not path.exists():
-        raise CliError(f"There is no file or folder {path}.")
-    read = embedded_prompts(count, seed) if path is None else read_prompts(path, seed)[:count]
-    if len(read) < 2:
-        raise CliError(f"{path} has {len(read)} prompt; tuning needs some to choose by and some to confirm with.")
-    return read

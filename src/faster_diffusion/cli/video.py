@@ -5,17 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
-from diffusers import TextToVideoZeroPipeline, UNet2DConditionModel
-from diffusers.utils import numpy_to_pil
-from PIL import Image
 
 import faster_diffusion as fd
 
-from .. import demo
-from ..stages import unwrap
+from .. import demo, videos
 from . import models, options, sampling
 from .errors import CliError, one_line
 from .steering import ImageOption, read_image
@@ -44,7 +39,7 @@ def video(
     if out.suffix.lower() not in (".gif", ".webp"):
         raise CliError(f"--out {out} is neither a .gif nor a .webp file.")
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
-    pipe = _makes_videos(models.load(model, dtype, device))
+    pipe = sampling.makes_videos(models.load(model, dtype, device))
     sampling.check_size(pipe, height=height, width=width)
     acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
     if guidance is None and model in demo.available():
@@ -56,7 +51,7 @@ def video(
     call |= {name: value for name, value in wanted.items() if value is not None}
     handle = fd.enable(pipe, acceleration.config())
     try:
-        pictures = _frames(pipe, frames, steps, call)
+        pictures = videos.frames_of(pipe(**call, **videos.asked(pipe, steps, frames)))[0]
     except TypeError as error:
         raise CliError(f"{type(pipe).__name__} does not take this: {error}") from error
     settings = {"model": model, "prompt": prompt, "seed": seed, "steps": steps, "acceleration": asdict(acceleration)}
@@ -65,21 +60,3 @@ def video(
     pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=1000 // fps, loop=0, **comment)
     typer.echo(out)
     typer.echo(handle.summary())
-
-
-def _makes_videos(pipe: Any) -> Any:
-    network = getattr(pipe, "unet", None)
-    if network is None:
-        raise CliError(f"{type(pipe).__name__} has no UNet; this accelerates video pipelines that have one.")
-    if not isinstance(unwrap(network), UNet2DConditionModel):
-        return pipe
-    made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
-    made.set_progress_bar_config(**pipe._progress_bar_config)
-    return made
-
-
-def _frames(pipe: Any, frames: int, steps: int, call: dict[str, Any]) -> list[Image.Image]:
-    if isinstance(pipe, TextToVideoZeroPipeline):
-        moves = {"t0": steps * 44 // 50, "t1": steps * 47 // 50}  # its defaults are of 50 steps
-        return list(numpy_to_pil(np.stack(list(pipe(**call, **moves, video_length=frames).images))))
-    return list(pipe(**call, num_frames=frames, output_type="pil").frames[0])

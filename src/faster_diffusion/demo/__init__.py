@@ -68,15 +68,20 @@ def prompts(n: int = 6, seed: int = 0) -> list[str]:
 
 
 def clip_score(images: list, prompts: str | list[str], name: str = "scenes") -> list[float]:
-    """How well each image fits its prompt: the cosine between their embeddings in the packaged CLIP, -1 to 1."""
+    """How well each image fits its prompt: the cosine between their embeddings in the packaged CLIP, -1 to 1.
+
+    Of the caption of a clip it is told the scene alone: it never saw a motion.
+    """
     import torch
+
+    from .clips import still
 
     clip, words = _clip(name)
     texts = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
     if len(texts) != len(images):
         raise ValueError(f"{len(images)} images and {len(texts)} prompts; give one prompt for all, or one for each")
     with torch.inference_mode():
-        tokens = words(texts, padding=True, truncation=True, return_tensors="pt")
+        tokens = words([still(text) for text in texts], padding=True, truncation=True, return_tensors="pt")
         text = clip.text_projection(clip.text_model(tokens.input_ids).pooler_output)
         return torch.cosine_similarity(image_features(images, name), text).tolist()
 

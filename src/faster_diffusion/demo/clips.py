@@ -79,6 +79,14 @@ def parse(text: str) -> Clip:
     return Clip(scenes.parse(what + where), direction)
 
 
+def still(text: str) -> str:
+    """What the caption of a clip says of each frame, the caption of its scene; any other text as it is."""
+    try:
+        return scenes.caption(parse(text).scene)
+    except ValueError:
+        return text
+
+
 def sample_clip(rng: np.random.Generator) -> Clip:
     """A clip drawn evenly, with every attribute given."""
     return Clip(scenes.sample_scene(rng, things=1), list(DIRECTIONS)[rng.integers(len(DIRECTIONS))])

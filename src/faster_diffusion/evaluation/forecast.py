@@ -79,10 +79,10 @@ def forecast(
         batches = ceil(len(prompts) / settings.batch_size) + 1  # and the one image whose operations are counted
         calls += batches * sum(_calls(arm, *part) for part in zip(settings.steps, models, strict=True))
     width, height = size or _LARGE
-    needed, free = images * (3 * width * height + 4096), _free(out)
+    needed, free = images * (3 * width * height * (settings.frames or 1) + 4096), _free(out)
     if needed > free:
         raise ValueError(f"{out} may need {needed / 1e9:,.1f} GB, but {free / 1e9:,.1f} GB are free there.")
-    columns = judges.columns(judges.material(prompts, device, size)).values()
+    columns = judges.columns(judges.material(prompts, device, size, settings.frames)).values()
     return Forecast(
         images,
         calls,

@@ -41,8 +41,10 @@ class Judges:
         if unknown:
             raise ValueError(f"Unknown metric {unknown[0]!r}. Known: {', '.join(METRICS)}.")
 
-    def material(self, prompts: Sequence[Prompt], device: str, size: tuple[int, int] | None) -> Material:
-        """What they judge by, for images of a size if that is known.
+    def material(
+        self, prompts: Sequence[Prompt], device: str, size: tuple[int, int] | None, frames: int | None = None
+    ) -> Material:
+        """What they judge by, for images of a size if that is known, or for videos of so many frames.
 
         Raises:
             ValueError: the folder of real images has none.
@@ -53,9 +55,10 @@ class Judges:
             [UNTOUCHED.name, *self.references],
             self.features,
             self.clip,
-            real.from_folder(self.real, fit) if self.real else real.of_prompts(prompts, fit),
+            real.from_folder(self.real, fit) if self.real else real.of_prompts(prompts, fit, frames),
             device,
             size,
+            frames,
         )
 
     def columns(self, material: Material) -> dict[str, Column]:

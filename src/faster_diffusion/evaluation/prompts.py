@@ -80,12 +80,22 @@ def read_prompts(path: Path, seed: int = 0) -> list[Prompt]:
     return [Prompt(entry.text, seed, entry.picture, entry.start) for entry, seed in zip(entries, seeds, strict=True)]
 
 
-def embedded_prompts(count: int, seed: int = 0) -> list[Prompt]:
-    """Captions that the embedded models never saw in training, with one thing and with two things in turn."""
-    from ..demo.scenes import held_out_prompts
+def embedded_prompts(count: int, seed: int = 0, model: str = "scenes") -> list[Prompt]:
+    """Captions that an embedded model never saw in training.
 
-    single, double = held_out_prompts((count + 1) // 2, 1, seed=1), held_out_prompts(count // 2, 2, seed=1)
-    texts = [(double if number % 2 else single)[number // 2] for number in range(count)]
+    With one thing and with two things in turn; with one thing for a model that draws no more; of clips for one that
+    draws videos.
+    """
+    from ..demo import clips, scenes
+
+    if model.startswith("scenes-video"):
+        texts = clips.held_out_prompts(count, seed=1)
+    elif model.startswith("scenes-if"):
+        texts = scenes.held_out_prompts(count, 1, seed=1)
+    else:
+        single = scenes.held_out_prompts((count + 1) // 2, 1, seed=1)
+        double = scenes.held_out_prompts(count // 2, 2, seed=1)
+        texts = [(double if number % 2 else single)[number // 2] for number in range(count)]
     return [Prompt(text, seed + number) for number, text in enumerate(texts)]
 
 

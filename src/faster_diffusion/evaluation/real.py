@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps
 
+from . import world
 from .prompts import Prompt, pictures_in
 
 
@@ -34,32 +34,23 @@ def from_folder(folder: Path, size: tuple[int, int]) -> RealImages:
     return RealImages(str(folder), len(paths), lambda: (_fitted(path, size) for path in paths))
 
 
-def of_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> RealImages | None:
-    """The pictures that came with the prompts; drawn by code where the prompts are captions of scenes; else none."""
+def of_prompts(prompts: Sequence[Prompt], size: tuple[int, int], frames: int | None = None) -> RealImages | None:
+    """The pictures that came with the prompts; drawn by code where the embedded models know such captions; else none.
+
+    Args:
+        frames: of each video that is drawn; none if images are.
+    """
     paths = [prompt.picture for prompt in prompts if prompt.picture is not None]
-    every = len(paths) == len(prompts)
+    every = len(paths) == len(prompts) and frames is None
     if paths:
         return RealImages("the prompts' pictures", len(paths), lambda: (_fitted(path, size) for path in paths), every)
-    if not are_scenes(prompts):
+    texts = [prompt.text for prompt in prompts]
+    if not world.knows(texts, frames):
         return None
-    return RealImages("rendered scenes of the same captions", len(prompts), lambda: _rendered(prompts), paired=True)
-
-
-def are_scenes(prompts: Sequence[Prompt]) -> bool:
-    """Whether all prompts are captions that the embedded models were trained on the like of."""
-    from ..demo.scenes import parse
-
-    try:
-        return all(parse(prompt.text) for prompt in prompts)
-    except ValueError:
-        return False
-
-
-def _rendered(prompts: Sequence[Prompt]) -> Iterator[Image.Image]:
-    from ..demo.scenes import parse, render
-
-    rng = np.random.default_rng(0)
-    return (Image.fromarray(render(parse(prompt.text), rng)) for prompt in prompts)
+    each = world.rendered_frames(texts)
+    source = "rendered clips" if each > 1 else "rendered scenes"
+    paired = each == (frames or 1)
+    return RealImages(f"{source} of the same captions", each * len(texts), lambda: world.rendered(texts), paired)
 
 
 def _fitted(path: Path, size: tuple[int, int]) -> Image.Image:

@@ -12,13 +12,14 @@ from ..benchmark import machine
 from ..files import write_json
 from . import report
 from .contest import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
-from .drawing import Settings, check_askable
+from .drawing import Settings, check_askable, frames_drawn
 from .extra import check_extra
 from .fingerprint import fingerprint, versions
 from .judging import Judges
 from .prompts import Prompt
 from .results import ArmResult, Evaluation
 from .store import Store
+from .strips import cut
 from .turns import Turns
 
 
@@ -39,8 +40,8 @@ def evaluate(
     A run that was stopped is gone on with when it is called again with the same arguments.
 
     Args:
-        pipe: a pipeline that draws images from prompts or classes, and from pictures where prompts have a start; or
-            several, each of which goes on from the images of the one before, such as DeepFloyd-IF's stages.
+        pipe: a pipeline that draws images or videos from prompts or classes, and from pictures where prompts have a
+            start; or several, each of which goes on from the images of the one before, such as DeepFloyd-IF's stages.
         arms: ways of sampling (see ``Arm.parse``); the untouched one is added if it is missing.
         prompts: see ``read_prompts`` and ``embedded_prompts``.
         out: a folder, which is made.
@@ -61,6 +62,7 @@ def evaluate(
     if len(settings.steps) != len(pipes):
         raise ValueError(f"{len(pipes)} pipelines need a number of steps each, not {len(settings.steps)}.")
     check_askable(pipes, prompts)
+    settings = replace(settings, frames=frames_drawn(pipes[-1], settings))
     parts = [fingerprint(part) for part in pipes]
     manifest: dict[str, Any] = {
         "model": {"name": name, "parts": parts},
@@ -72,7 +74,8 @@ def evaluate(
     store = Store(out, manifest, settings.batch_size)
     turns = Turns(pipes, contest, prompts, settings, store, [UNTOUCHED.name, *judges.references])
     turns.draw(progress)
-    material = judges.material(prompts, parts[0]["device"], store.image(UNTOUCHED.name, 0).size)
+    first = cut(store.image(UNTOUCHED.name, 0), settings.frames or 1)[0]
+    material = judges.material(prompts, parts[0]["device"], first.size, settings.frames)
     columns = judges.columns(material)
     able = [arm.name for arm in contest if arm.name not in turns.failed]
     values = judges.verdict(material, columns, able, store, progress)

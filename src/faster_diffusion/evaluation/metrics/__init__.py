@@ -7,8 +7,7 @@ from statistics import fmean, median
 
 import numpy as np
 
-from .. import intervals
-from ..real import are_scenes
+from .. import intervals, world
 from . import perceptual, pixels
 from .base import Material, Metric, Need, Study, Value
 from .frechet import frechet_distance, frechet_interval
@@ -30,11 +29,11 @@ def _psnr(study: Study, arm: str, reference: str | None) -> Value:
 
 
 def _ssim(study: Study, arm: str, reference: str | None) -> Value:
-    return _mean([pixels.ssim(*pair) for pair in study.pairs(arm, str(reference))])
+    return _mean(study.by_prompt([pixels.ssim(*pair) for pair in study.frame_pairs(arm, str(reference))]))
 
 
 def _lpips(study: Study, arm: str, reference: str | None) -> Value:
-    return _mean(perceptual.lpips(study.pairs(arm, str(reference)), study.material.device))
+    return _mean(study.by_prompt(perceptual.lpips(study.frame_pairs(arm, str(reference)), study.material.device)))
 
 
 def _fid(study: Study, arm: str, reference: str | None) -> Value:
@@ -53,19 +52,15 @@ def _paired(study: Study, reference: str | None) -> bool:
 
 def _clip_score(study: Study, arm: str, _: str | None) -> Value:
     assert study.scorer is not None
-    return _mean(study.scorer(study.store.images(arm), study.texts))
+    return _mean(study.by_prompt(study.scorer(study.frames(arm), study.texts)))
 
 
 def _image_reward(study: Study, arm: str, _: str | None) -> Value:
-    return _mean(perceptual.image_reward(study.store.images(arm), study.texts, study.material.device))
+    return _mean(study.by_prompt(perceptual.image_reward(study.frames(arm), study.texts, study.material.device)))
 
 
 def _obeyed(study: Study, arm: str, _: str | None) -> Value:
-    """Colours, shapes and the relation of a scene, read from the pixels."""
-    from ...demo.recognise import obeys
-
-    verdicts = [obeys(*pair) for pair in zip(study.store.images(arm), study.texts, strict=True)]
-    right = [verdict.objects_right and verdict.relation_right for verdict in verdicts]
+    right = world.obeyed(study.frames(arm), [prompt.text for prompt in study.material.prompts], study.material.frames)
     return Value(fmean(right), intervals.share(sum(right), len(right)), tuple(map(float, right)))
 
 
@@ -96,7 +91,8 @@ def _few(material: Material) -> str | None:
 
 
 def _no_scenes(material: Material) -> str | None:
-    return None if are_scenes(material.prompts) else "needs captions of the embedded models' scenes"
+    known = world.knows([prompt.text for prompt in material.prompts], material.frames)
+    return None if known else "needs captions of scenes that the embedded models know"
 
 
 def _no_memory(material: Material) -> str | None:

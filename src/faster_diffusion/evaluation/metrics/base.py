@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..intervals import Interval
 from ..prompts import Prompt
 from ..real import RealImages
 from ..store import Store
+from ..strips import cut
 
 
 class Need(Enum):
@@ -45,7 +47,8 @@ class Material:
     clip: str | None = None
     real: RealImages | None = None
     device: str = "cpu"
-    size: tuple[int, int] | None = None  # of the images, if that is known
+    size: tuple[int, int] | None = None  # of the images, or of a video's frames, if that is known
+    frames: int | None = None  # of each video; none if images are drawn
 
     def has(self, need: Need) -> bool:
         having: dict[Need, Any] = {
@@ -69,19 +72,33 @@ class Study:
 
     @property
     def texts(self) -> list[str]:
-        return [prompt.text for prompt in self.material.prompts]
+        """A prompt an image, or frame."""
+        return [prompt.text for prompt in self.material.prompts for _ in range(self.material.frames or 1)]
 
     def features(self, arm: str | None) -> np.ndarray:
-        """Features (N, D) of an arm's images, or for ``None`` of the real ones."""
+        """Features (N, D) of an arm's images, or frames, or for ``None`` of the real ones."""
         if arm not in self._features:
             if arm is not None:
-                images = self.store.images(arm)
+                images = self.frames(arm)
             else:
                 assert self.material.real is not None
                 images = self.material.real.open()
             assert self.extractor is not None
             self._features[arm] = self.extractor(images)
         return self._features[arm]
+
+    def frames(self, arm: str) -> Iterator[Image.Image]:
+        """All frames of an arm's videos, one after another; of images, these."""
+        return (frame for image in self.store.images(arm) for frame in cut(image, self.material.frames or 1))
+
+    def by_prompt(self, scores: Sequence[float]) -> list[float]:
+        """Of scores of all frames the mean of each video; of scores of images, these."""
+        count = self.material.frames or 1
+        return [fmean(scores[start : start + count]) for start in range(0, len(scores), count)]
+
+    def frame_pairs(self, arm: str, reference: str) -> Iterator[tuple[Image.Image, Image.Image]]:
+        """The frames of two arms for the same prompts."""
+        return zip(self.frames(arm), self.frames(reference), strict=True)
 
     def pairs(self, arm: str, reference: str) -> Iterator[tuple[Image.Image, Image.Image]]:
         """The images of two arms for the same prompts."""

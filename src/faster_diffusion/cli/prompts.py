@@ -1,0 +1,30 @@
+"""Prompts that models are judged on, from a file or of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import demo
+from ..evaluation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts
+from . import models
+from .errors import CliError
+
+EMBEDDED = 64  # of those that embedded models understand, unless told how many
+
+
+def prompts_for(model: str, path: Path | None, count: int | None, seed: int) -> list[Prompt]:
+    """The first ``count`` of a file; without one the classes that a model knows, or what the embedded ones understand.
+
+    Raises:
+        CliError: there is no such file, or a model needs one.
+    """
+    if path is not None:
+        if not path.exists():
+            raise CliError(f"There is no file or folder {path}.")
+        return read_prompts(path, seed)[:count]
+    classes = (models.read_config(model, "model_index.json") or {}).get("id2label")
+    if classes:
+        return class_prompts(classes.values(), count, seed)
+    if model in demo.available():
+        return embedded_prompts(count or EMBEDDED, seed, model)
+    raise CliError("This model needs --prompts: a text file with a prompt a line, say.")
