@@ -13,7 +13,7 @@ import torch
 
 import faster_diffusion as fd
 
-from .training import begin
+from .training import Settings, begin, on_device
 
 MODELS = Path(__file__).parents[1] / "src/faster_diffusion/demo/models"
 
@@ -44,8 +44,9 @@ class Recipe:
         parser.add_argument("--report", type=Path, default=Path(__file__).parent / self.name / "obedience.json")
         for name, value in defaults.items():
             parser.add_argument(f"--{name}", type=type(value), default=value, help="evaluate (default: %(default)s)")
+        add_settings(parser)
         options = parser.parse_args()
-        begin()
+        begin(Settings(options.device, options.longer))
         for part in [options.part] if options.part else [*parts, "assemble"]:  # the card wants the report
             parts[part](options)
 
@@ -54,6 +55,12 @@ class Recipe:
         report["versions"] = {"torch": torch.__version__, "diffusers": diffusers.__version__}
         options.report.write_text(json.dumps(report, indent=2) + "\n")
         print(json.dumps(report))
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options of `Settings`."""
+    parser.add_argument("--device", default="cpu", help="where to train, and to sample (default: %(default)s)")
+    parser.add_argument("--longer", type=float, default=1.0, help="so many times the steps (default: %(default)s)")
 
 
 def kept_report(options: argparse.Namespace) -> dict:
@@ -75,7 +82,7 @@ def compare(options: argparse.Namespace, pipes: list, obedience: Callable[..., d
     """
     asked = {"count": options.count, "steps": options.steps, "guidance": options.guidance}
     for pipe in pipes:
-        pipe.set_progress_bar_config(disable=True)
+        on_device(pipe).set_progress_bar_config(disable=True)
     arms = {"plain": obedience(*pipes, **asked)}
     for pipe in pipes:
         fd.enable(pipe)

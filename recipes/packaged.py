@@ -8,8 +8,10 @@ from diffusers import StableDiffusionPipeline
 
 from faster_diffusion import demo
 
+from .training import on_device
+
 
 @cache
 def scenes() -> StableDiffusionPipeline:
-    """Loaded once. What learns is a copy of its parts."""
-    return demo.load("scenes")
+    """Loaded once, where training runs. What learns is a copy of its parts."""
+    return on_device(demo.load("scenes"))

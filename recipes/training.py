@@ -7,14 +7,16 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
+
+Movable = TypeVar("Movable", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,21 @@ class Plan:
     save_every: int = 500
     seed: int = 0
     minutes: float = math.inf  # ends early: the fall of the rate is then over the time instead of the steps
+
+    def times(self, longer: float) -> Plan:
+        """The same, so many times as long."""
+        return replace(self, steps=round(self.steps * longer), minutes=self.minutes * longer)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may want otherwise: where training runs, and how many times as long as the recipe says."""
+
+    device: str = "cpu"
+    longer: float = 1.0
+
+
+_settings = Settings()
 
 
 def train(
@@ -48,6 +65,7 @@ def train(
     Under torchrun each process takes its `share` of a batch and gradients are averaged. Two processes of one thread are
     faster than one of two where operations are small, and other work on the machine slows them less.
     """
+    plan, parts = plan.times(_settings.longer), on_device(parts)
     rank, processes = place()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / f"{name}.pt", folder / f"{name}.csv"
@@ -56,7 +74,7 @@ def train(
     average = [p.detach().clone() for p in weights]
     step, spent = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=_settings.device, weights_only=True)
         step, spent = state["step"], state["seconds"]
         optimiser.load_state_dict(state["optimiser"])
         with torch.no_grad():
@@ -110,8 +128,10 @@ def train(
     return parts
 
 
-def begin() -> None:
+def begin(settings: Settings = _settings) -> None:
     """What a recipe does first: as many threads as help, unless told how many; under torchrun the other processes."""
+    global _settings
+    _settings = settings
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
         torch.set_num_threads(1)
@@ -124,7 +144,7 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     if not path.exists():  # under torchrun run the one process that makes it first
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, make())
-    return torch.load(path, weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def place() -> tuple[int, int]:
@@ -133,9 +153,17 @@ def place() -> tuple[int, int]:
 
 
 def share(batch: Tensor) -> Tensor:
-    """The rows of a batch that fall to this process. Draw the whole batch first: then it is the same for any number."""
+    """The rows of a batch that fall to this process, on its device.
+
+    Draw the whole batch first, on the CPU: then it is the same for any number of processes, and on any device.
+    """
     rank, processes = place()
-    return batch[rank::processes]
+    return on_device(batch[rank::processes])
+
+
+def on_device(thing: Movable) -> Movable:
+    """A tensor, module or pipeline where training runs."""
+    return thing.to(_settings.device)
 
 
 def _agree(seconds: float) -> float:
@@ -179,7 +207,7 @@ class Averaged:
 
 def load_average(parts: nn.Module, checkpoint: Path) -> nn.Module:
     """Give `parts` the averaged weights of a checkpoint, finished or not."""
-    state = torch.load(checkpoint, weights_only=True)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     with torch.no_grad():
         for p, a in zip([p for p in parts.parameters() if p.requires_grad], state["average"], strict=True):
             p.copy_(a)

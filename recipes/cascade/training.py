@@ -15,7 +15,7 @@ from faster_diffusion.demo.scenes import caption, shorten
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, pixels
-from ..training import Plan, load_average, share, train
+from ..training import Plan, load_average, on_device, share, train
 from . import stages, text
 from .variance import variance_bound
 
@@ -69,7 +69,8 @@ def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = S
     """Learn to draw at 64, from a small picture that is noised, with the text encoder as it is."""
     unet = stages.second()
     objective = _objective(unet)
-    kept = stages.noising_scheduler().alphas_cumprod
+    kept = on_device(stages.noising_scheduler().alphas_cumprod)
+    encoder = on_device(encoder)
 
     def loss(step: int, generator: torch.Generator):
         x, said = draw(told, BATCH["second"], generator)
@@ -109,15 +110,16 @@ def _objective(unet: nn.Module):
     """The hybrid loss: the noise by its squared error, the variance by the bound."""
     unet.to(memory_format=torch.channels_last)
     scheduler = stages.scheduler()
+    table, betas = on_device(scheduler.alphas_cumprod), on_device(scheduler.betas)
 
     def objective(x: Tensor, noise: Tensor, times: Tensor, states: Tensor, small: Tensor | None = None, **more):
-        alphas = scheduler.alphas_cumprod[times]
+        alphas = table[times]
         seen = add_noise(x, noise, alphas)
         seen = seen if small is None else torch.cat([seen, small], 1)
         seen = seen.contiguous(memory_format=torch.channels_last)
         guess, fraction = unet(seen, times, states, return_dict=False, **more)[0].chunk(2, 1)
         error = noise_error(guess, noise, alphas)
-        bound = variance_bound(fraction, guess - noise, times, scheduler.betas)
+        bound = variance_bound(fraction, guess - noise, times, betas)
         return error + bound, {"error": error.item(), "bound": bound.item()}
 
     return objective

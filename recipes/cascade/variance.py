@@ -14,7 +14,7 @@ def variance_bound(fraction: Tensor, error: Tensor, times: Tensor, betas: Tensor
     variance is not asked for.
     """
     alphas = (1 - betas).cumprod(0)
-    before = torch.cat([torch.ones(1), alphas[:-1]])
+    before = torch.cat([betas.new_ones(1), alphas[:-1]])
     posterior = (betas * (1 - before) / (1 - alphas)).clamp(min=1e-20)  # the variance if the sample were known
     scale = betas / ((1 - betas) * (1 - alphas)).sqrt()  # of an error of the noise, in the mean of the step
 

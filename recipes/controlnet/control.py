@@ -11,7 +11,7 @@ from torch import Tensor
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, numpy_rng
 from ..scenes.unet import scheduler, tokenise
-from ..training import Plan, load_average, share, train
+from ..training import Plan, load_average, on_device, share, train
 from .conditions import CONDITIONS, as_tensor
 
 PLAN = Plan(steps=1500, learning_rate=1e-3, warmup=50, ema=0.99, save_every=100)
@@ -36,9 +36,10 @@ def fit(
     watch=None,
 ) -> ControlNetModel:
     """Train on the pool's scaled latents (N, 4, 16, 16) and captions as tokens (N, variants, 32)."""
+    pipe, latents = on_device(pipe), on_device(latents)
     unet = pipe.unet.requires_grad_(False).to(memory_format=torch.channels_last)
     control = build(pipe).to(memory_format=torch.channels_last).train()
-    alphas = scheduler().alphas_cumprod
+    alphas = on_device(scheduler().alphas_cumprod)
     empty = tokenise([""])[0]
 
     def loss(step: int, generator: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from faster_diffusion.demo.scenes import COLOURS, SHAPES, Scene, Thing, caption
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, share, train
+from ..training import Plan, load_average, on_device, share, train
 
 PLAN = Plan(steps=8000, learning_rate=1e-3, warmup=300, ema=0.998, save_every=100)
 BATCH = 16
@@ -57,8 +57,8 @@ def build() -> DiTTransformer2DModel:
 
 def fit(latents: Tensor, classes: Tensor, folder: Path, plan: Plan = PLAN, watch=None) -> DiTTransformer2DModel:
     """Train on scaled latents (N, 4, 16, 16) and the numbers of their classes (N,)."""
-    network = build()
-    alphas = scheduler().alphas_cumprod
+    network, latents = build(), on_device(latents)
+    alphas = on_device(scheduler().alphas_cumprod)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(latents), (BATCH,), generator=generator)

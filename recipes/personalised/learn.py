@@ -22,7 +22,7 @@ from faster_diffusion.demo.additions import WORD
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes import vae
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, train
+from ..training import Plan, load_average, on_device, train
 from .lessons import Lesson
 
 BATCH = 4  # of examples, and as many of what the model drew before
@@ -43,22 +43,23 @@ class Method:
 
 def fit(pipe: StableDiffusionPipeline, lesson: Lesson, method: Method, folder: Path, name: str) -> nn.Module:
     """Teach, in place; returns what learned."""
+    pipe = on_device(pipe)
     prior = own_pictures(pipe) if method.prior else None
     learned = ready(pipe, lesson, method)
-    alphas = scheduler().alphas_cumprod
+    alphas = on_device(scheduler().alphas_cumprod)
     pictures = torch.from_numpy(lesson.pictures(lesson.examples)).permute(0, 3, 1, 2)
     examples = pipe.vae.config.scaling_factor * vae.encode(pipe.vae, pictures)
     said = [lesson.say(scene) for scene in lesson.examples]
 
     def batch(latents: Tensor, prompts: list[str], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = torch.randint(len(latents), (BATCH,), generator=generator)
-        return latents[rows], tokenise(pipe, [prompts[row] for row in rows])
+        return latents[rows], on_device(tokenise(pipe, [prompts[row] for row in rows]))
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         halves = [batch(examples, said, generator), *([batch(*prior, generator)] if prior else [])]
         latents, tokens = (torch.cat(parts) for parts in zip(*halves, strict=True))
-        times = torch.cat([draw_times(BATCH, len(alphas), generator) for _ in halves])
-        noise = draw_noise(tuple(latents.shape), generator)
+        times = on_device(torch.cat([draw_times(BATCH, len(alphas), generator) for _ in halves]))
+        noise = on_device(draw_noise(tuple(latents.shape), generator))
         noisy = add_noise(latents, noise, alphas[times])
         guess = pipe.unet(noisy, times, pipe.text_encoder(tokens).last_hidden_state, return_dict=False)[0]
         return noise_error(guess, noise, alphas[times])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from faster_diffusion.demo import GUIDANCE_SCALE
 
-from ..training import begin, kept
+from ..command import add_settings
+from ..training import Settings, begin, kept
 from . import assemble, clip, unet, vae
 from .data import Pool, make_pool
 from .evaluate import evaluate, obedience, quick
@@ -91,8 +92,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="evaluate: prompts of each kind")
     parser.add_argument("--steps", type=int, default=50, help="evaluate: sampling steps")
     parser.add_argument("--guidance", type=float, default=GUIDANCE_SCALE, help="evaluate: guidance scale")
+    add_settings(parser)
     options = parser.parse_args()
-    begin()
+    begin(Settings(options.device, options.longer))
     PARTS.get(options.part, everything)(options)
 
 

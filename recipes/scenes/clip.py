@@ -13,7 +13,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, C
 
 from faster_diffusion.demo.scenes import BACKGROUNDS, COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Scene, caption
 
-from ..training import Plan, load_average, train
+from ..training import Plan, load_average, on_device, train
 from . import tokenizer
 from .data import Pool, make_held_out, numpy_rng, pixels, turn
 
@@ -53,8 +53,8 @@ def fit(pool: Pool, folder: Path, plan: Plan = PLAN) -> CLIPModel:
         said += [near_miss(scene, rng) for scene in said[:BATCH] for _ in range(NEGATIVES)]
         logits = scores(clip, words, pool.pictures[rows], [caption(scene) for scene in said])
         also_true = torch.from_numpy(describes(said, seen).T) & ~torch.eye(BATCH, len(said), dtype=torch.bool)
-        logits = logits.masked_fill(also_true, -100.0)
-        target = torch.arange(BATCH)
+        logits = logits.masked_fill(on_device(also_true), -100.0)
+        target = on_device(torch.arange(BATCH))
         value = (F.cross_entropy(logits, target) + F.cross_entropy(logits[:, :BATCH].T, target)) / 2
         return value, {"right": (logits.argmax(1) == target).float().mean().item()}
 
@@ -68,9 +68,10 @@ def load(folder: Path) -> CLIPModel:
 
 def scores(clip: CLIPModel, words: CLIPTokenizer, pictures: Tensor, captions: list[str]) -> Tensor:
     """Logits (pictures, captions)."""
-    tokens = words(captions, padding=True, return_tensors="pt")
-    text = F.normalize(clip.text_projection(clip.text_model(tokens.input_ids).pooler_output), dim=-1)
-    image = F.normalize(clip.visual_projection(clip.vision_model(pixels(pictures)).pooler_output), dim=-1)
+    tokens = words(captions, padding=True, return_tensors="pt").input_ids.to(clip.device)
+    seen = pixels(pictures.to(clip.device))
+    text = F.normalize(clip.text_projection(clip.text_model(tokens).pooler_output), dim=-1)
+    image = F.normalize(clip.visual_projection(clip.vision_model(seen).pooler_output), dim=-1)
     return clip.logit_scale.clamp(max=4.6).exp() * image @ text.T
 
 

@@ -13,6 +13,7 @@ from faster_diffusion.demo.recognise import Verdict, obeys
 from faster_diffusion.demo.scenes import held_out_prompts
 
 from ..card import share
+from ..training import on_device
 
 UNSEEN = 1  # seed of the prompts that are reported; watching a run and choosing guidance go by others
 
@@ -33,10 +34,10 @@ def sample(pipe, prompts: list, steps: int, guidance: float, seed: int = 0, batc
 
 
 def quick(pipe):
-    """The pipeline with a solver that needs few steps, and no progress bar."""
+    """The pipeline with a solver that needs few steps, and no progress bar, where training runs."""
     pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return on_device(pipe)
 
 
 def obedience(pipe, count: int = 100, steps: int = 50, guidance: float = 4.0, seed: int = 0) -> dict:

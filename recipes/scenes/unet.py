@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 from faster_diffusion.demo.scenes import Scene, caption, shorten
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
-from ..training import Plan, load_average, share, train
+from ..training import Plan, load_average, on_device, share, train
 from . import tokenizer
 from .clip import WIDTH
 from .data import Pool, turn
@@ -62,9 +62,9 @@ def fit(
     latents: Tensor, tokens: Tensor, text: CLIPTextModel, folder: Path, plan: Plan = PLAN, watch=None
 ) -> nn.ModuleDict:
     """Train on scaled latents (N, 4, 16, 16) and captions as tokens (N, variants, 32), UNet and text tower together."""
-    parts = build(text)
+    parts, latents = build(text), on_device(latents)
     unet = parts["unet"].to(memory_format=torch.channels_last)
-    alphas = scheduler().alphas_cumprod
+    alphas = on_device(scheduler().alphas_cumprod)
     empty = tokenise([""])[0]
 
     def loss(step: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from ..training import Plan, load_average, train
+from ..training import Plan, load_average, on_device, train
 from .data import Pool, make_held_out, pixels
 
 PLAN = Plan(steps=6000, learning_rate=1.5e-3, minutes=13, ema=0.995, save_every=400)
@@ -39,9 +39,9 @@ def fit(pool: Pool, folder: Path, plan: Plan = PLAN) -> AutoencoderKL:
 
     def loss(step: int, generator: torch.Generator):
         rows = torch.randint(len(pool), (BATCH,), generator=generator)
-        x = pixels(pool.pictures[rows]).contiguous(memory_format=torch.channels_last)
+        x = on_device(pixels(pool.pictures[rows])).contiguous(memory_format=torch.channels_last)
         posterior = vae.encode(x).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator)
+        noise = on_device(torch.randn(posterior.mean.shape, generator=generator))
         y = vae.decode(posterior.mean + posterior.std * noise).sample
         value = reconstruction_loss(y, x) + KL * posterior.kl().mean() / posterior.mean[0].numel()
         return value, {"psnr": psnr(y.detach(), x)}
@@ -75,7 +75,7 @@ def psnr(y: Tensor, x: Tensor) -> float:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Tensor, batch: int = 100) -> Tensor:
     """Mean latents, not scaled, of uint8 pictures."""
-    return torch.cat([vae.encode(pixels(part)).latent_dist.mean for part in pictures.split(batch)])
+    return torch.cat([vae.encode(pixels(part.to(vae.device))).latent_dist.mean for part in pictures.split(batch)])
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler, tokenise
-from ..training import Plan, load_average, share, train
+from ..training import Plan, load_average, on_device, share, train
 
 PLAN = Plan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.995, save_every=50)
 BATCH = 4
@@ -52,8 +52,8 @@ def fit(
     image: StableDiffusionPipeline, latents: Tensor, tokens: Tensor, folder: Path, plan: Plan = PLAN, watch=None
 ) -> nn.ModuleDict:
     """Train on scaled latents (N, 4, frames, 16, 16) and captions as tokens (N, variants, 32)."""
-    parts = build(image)
-    alphas = scheduler().alphas_cumprod
+    parts, latents = build(image), on_device(latents)
+    alphas = on_device(scheduler().alphas_cumprod)
     empty = tokenise([""])[0]
 
     def loss(step: int, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, share, train
+from ..training import Plan, load_average, on_device, share, train
 from .towers import Towers
 
 PLAN = Plan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.99, save_every=100)
@@ -69,7 +69,7 @@ def build(image: StableDiffusionPipeline, towers: Towers) -> UNet2DConditionMode
 
 def sizes(original: Tensor) -> Tensor:
     """Original sides (B,) as the six numbers that the UNet is told: original size, no crop, target size."""
-    told = torch.tensor([0, 0, 0, 0, SIDE, SIDE]).repeat(len(original), 1)
+    told = torch.tensor([0, 0, 0, 0, SIDE, SIDE], device=original.device).repeat(len(original), 1)
     told[:, :2] = original[:, None]
     return told
 
@@ -85,7 +85,10 @@ def fit(
 ) -> UNet2DConditionModel:
     """Train the UNet; the towers stay as they are."""
     unet = build(image, towers).to(memory_format=torch.channels_last)
-    alphas = scheduler().alphas_cumprod
+    latents, softened = on_device(told.latents), on_device(told.soft)
+    for tower in (towers.first, towers.second):
+        on_device(tower)
+    alphas = on_device(scheduler().alphas_cumprod)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(told.latents), (BATCH,), generator=generator)
@@ -96,7 +99,7 @@ def fit(
         noise = draw_noise((BATCH, 4, 16, 16), generator)
         rows, tokens, prompted, soft, times, noise = map(share, (rows, tokens, prompted, soft, times, noise))
 
-        x = torch.where(soft.view(-1, 1, 1, 1), told.soft[rows % len(told.soft)], told.latents[rows])
+        x = torch.where(soft.view(-1, 1, 1, 1), softened[rows % len(softened)], latents[rows])
         states, whole = towers.read(tokens)
         told_any = prompted.view(-1, 1)  # SDXL reads zeros where there is no prompt
         more = {"text_embeds": whole * told_any, "time_ids": sizes(torch.where(soft, SMALL_SIDE, SIDE))}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from recipes import training
 from recipes.training import Plan, load_average, share, train
 
 PLAN = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
@@ -53,6 +54,19 @@ def test_resuming_leaves_a_log_without_gaps_or_repeats(tmp_path):
     run(tmp_path)
     lines = (tmp_path / "toy.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["step", *map(str, range(1, 13))]
+
+
+def test_a_run_is_as_many_times_longer_as_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_settings", training.Settings(longer=1.5))
+    run(tmp_path)
+    assert (tmp_path / "toy.csv").read_text().splitlines()[-1].startswith("18,")
+
+
+def test_data_and_weights_go_where_training_runs(monkeypatch):
+    """Shown with the device that has no numbers, which is everywhere."""
+    monkeypatch.setattr(training, "_settings", training.Settings(device="meta"))
+    assert share(torch.zeros(4, 2)).is_meta
+    assert training.on_device(nn.Linear(2, 2)).weight.is_meta
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):
