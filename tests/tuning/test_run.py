@@ -55,6 +55,15 @@ def test_figures_have_intervals_and_plans_a_likeness_to_their_full_run(run):
         assert (point.psnr_full is not None) == (point.kind == PLAN)
 
 
+def test_the_best_plans_are_tried_without_the_unprompted_half_at_their_end(run):
+    plans = {point.arm for point in run.found.points if point.kind == PLAN}
+    tried = {path.stem for path in (run.folder / "fidelity").glob("*.json")}
+    assert any("output" in arm for arm in plans)
+    assert run.found.tried == len(tried)
+    specs = [json.loads(path.read_text())["arm"] for path in (run.folder / "fidelity").glob("*.json")]
+    assert any("output" in spec and spec.endswith("guidance:0.5") for spec in specs)
+
+
 def test_held_out_prompts_confirm_what_became_a_profile(run):
     assert all(run.found.point(arm).held_out is not None for arm in run.found.profiles.values())
 

@@ -6,10 +6,7 @@ import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
-
-from tqdm import tqdm
 
 from .. import solvers
 from ..arms import Arm
@@ -21,18 +18,16 @@ from ..evaluation.prompts import Prompt
 from ..files import write_json
 from ..profile import Solver
 from ..stages import network_of
-from . import levels, placement, profiles, report, speed
-from .halving import dominated, front, survivors
+from . import levels, placement, profiles, report, search, speed
+from .halving import front
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
-from .space import Space
+from .space import Space, decoded_otherwise, without_guidance
 from .speed import Speed, Times
 
 LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0)  # dB
 
-_TIMED = 16  # plans whose seconds are measured, at most
-_KEPT = 0.5  # share of the plans that goes on to more prompts, at most
 _SEARCH = 0.6  # share of the budget after which nothing new is tried
 
 
@@ -103,17 +98,21 @@ def tune(
         own = _own(pipe, space.solvers)
         rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
         told = _speed(lab, space)
-        _measured(lab, rivals, CALIBRATION, progress, "fewer steps")
+        search.measured(lab, rivals, CALIBRATION, progress, "fewer steps")
         plans, unfit_plans = _able(pipe, space.plans(network_of(pipe), _placed(lab, space)))
         costs = {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in (*rivals, *plans)}
-        finalists, complete = _search(lab, plans, costs, until, progress)
-        timed = [*rivals, *_decoded_otherwise(finalists)]
+        finalists, complete = search.best_plans(lab, plans, costs, until, progress)
+        halved, unfit_halved = _able(pipe, without_guidance(finalists if complete else (), space.guidance))
+        search.measured(lab, halved, CALIBRATION, progress, "half batches")
+        costs |= {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in halved}
+        finalists = search.leading(lab, list(dict.fromkeys([*finalists, *halved])), costs, None)
+        timed = [*rivals, *decoded_otherwise(finalists)]
         times = speed.time(pipe, timed, split[CALIBRATION][:1], settings, rounds, records, progress)
         points = _points(lab, rivals, timed, times, costs)
         chosen = profiles.choose(points, (*LEVELS, min_psnr), max_seconds)
         rival = [point.arm for psnr in LEVELS for point in profiles.fastest(points, psnr, FEWER_STEPS)]
         confirmed = dict.fromkeys(_drawn_as(Arm.parse(arm), rivals) for arm in (*chosen.values(), *rival))
-        _measured(lab, list(confirmed), HELD_OUT, progress, "held-out prompts")
+        search.measured(lab, list(confirmed), HELD_OUT, progress, "held-out prompts")
     points = _points(lab, rivals, timed, times, costs)
     found = Tuning(
         model=manifest["model"],
@@ -129,7 +128,7 @@ def tune(
             levels.level(psnr, points, _curves(points, own or "own"), times) for psnr in sorted({*LEVELS, min_psnr})
         ),
         profiles=chosen,
-        unfit={**unfit, **unfit_plans},
+        unfit={**unfit, **unfit_plans, **unfit_halved},
         tried=len(list((records.folder / "fidelity").glob("*.json"))),
         complete=complete,
     )
@@ -187,74 +186,6 @@ def _best_keys(lab: Lab, solver: str, steps: int, space: Space) -> Mapping[int, 
     if len(predictions) != len(influence):
         return {}
     return placement.best_keys(placement.inner_products(predictions), influence, space.budgets(steps))
-
-
-def _measured(lab: Lab, arms: Sequence[Arm], split: str, progress: bool, about: str) -> None:
-    """Measures arms on all prompts of a split."""
-    work = [(arm, batch) for batch in lab.batches(split) for arm in arms]
-    for arm, batch in tqdm(work, desc=about, unit="batch", disable=not progress):
-        lab.measure(arm, split, batch)
-
-
-def _search(
-    lab: Lab, plans: Sequence[Arm], costs: Mapping[str, float], until: float | None, progress: bool
-) -> tuple[list[Arm], bool]:
-    """The plans that are worth their seconds, and whether there was time to try all.
-
-    Successive halving over prompts: one batch, two, then all. The cheapest first, so that a small budget goes far.
-    """
-    batches, seen = lab.batches(CALIBRATION), 1
-    alive = sorted(plans, key=lambda arm: costs[arm.spec])
-    for upto in sorted({1, min(2, len(batches)), len(batches)}):
-        if not _measured_in_time(lab, alive, batches[:upto], until, progress):  # what leads is measured in full still
-            known = [arm for arm in alive if lab.measured(arm, CALIBRATION, batches[0])]
-            leading = _leading(lab, known, costs, seen)
-            _measured(lab, leading, CALIBRATION, progress, "what leads")
-            return _leading(lab, leading, costs, None), False
-        left, seen = survivors(*_standing(lab, alive, costs, upto), share=1 if upto == len(batches) else _KEPT), upto
-        alive = [arm for arm in alive if arm.spec in left]
-    return _leading(lab, alive, costs, None), True
-
-
-def _measured_in_time(
-    lab: Lab, arms: Sequence[Arm], batches: Sequence[range], until: float | None, progress: bool
-) -> bool:
-    """Measures arms one after another; stops when it is late, and says so by ``False``."""
-    for arm in tqdm(arms, desc=f"plans, {batches[-1].stop} prompts", unit="arm", disable=not progress):
-        if until is not None and clock.monotonic() > until:
-            return False
-        for batch in batches:
-            lab.measure(arm, CALIBRATION, batch)
-    return True
-
-
-def _standing(
-    lab: Lab, arms: Sequence[Arm], costs: Mapping[str, float], batches: int | None
-) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Foretold seconds and likeness by arm."""
-    scores = {arm.spec: lab.scores(arm, CALIBRATION, batches=batches) for arm in arms}
-    return {spec: costs[spec] for spec in scores}, scores
-
-
-def _leading(lab: Lab, arms: Sequence[Arm], costs: Mapping[str, float], batches: int | None) -> list[Arm]:
-    """The front, and what cannot be told from it, as many as are timed; the cheapest first."""
-    seconds, scores = _standing(lab, arms, costs, batches)
-    means = {spec: fmean(values) for spec, values in scores.items()}
-    best, lost = front(seconds, means), dominated(seconds, scores)
-    close = [spec for spec in seconds if spec not in best and spec not in lost]
-    kept = {*best, *sorted(close, key=lambda spec: -means[spec])[: max(0, _TIMED - len(best))]}
-    return [arm for arm in arms if arm.spec in kept]
-
-
-def _decoded_otherwise(plans: Sequence[Arm]) -> list[Arm]:
-    """Plans, each that has something to decode also one by one and in small groups: the same images, otherwise fast."""
-    found: list[Arm] = []
-    for plan in plans:
-        found.append(plan)
-        config = plan.propagation
-        if config is not None and str(config.reuse).startswith(("encoder", "decoder")):
-            found += [replace(plan, propagation=replace(config, parallel=limit), name="") for limit in (False, 4)]
-    return found
 
 
 def _points(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -25,7 +25,7 @@ class Space:
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
         fewer: steps of plain runs, the rivals of plans.
-        guidance: shares of the steps of such a run after which it computes the prompted half alone, as a plan.
+        guidance: shares of the steps after which such runs, and the best plans, compute the prompted half alone.
         beside: other rivals.
     """
 
@@ -108,6 +108,28 @@ class Space:
         for reuse in fitting:
             for gap in self.gaps:
                 yield f"{solver}:{steps} + uniform:{gap} + {reuse} + forecast:1"
+
+
+def without_guidance(plans: Sequence[Arm], shares: Sequence[float]) -> list[Arm]:
+    """Plans that compute the prompted half alone after some shares of their steps."""
+    configs = [(plan, plan.propagation) for plan in plans]
+    return [
+        replace(plan, propagation=replace(config, guidance_until=share), name="")
+        for plan, config in configs
+        if config is not None and config.guidance_until is None
+        for share in shares
+    ]
+
+
+def decoded_otherwise(plans: Sequence[Arm]) -> list[Arm]:
+    """Plans, each that has something to decode also one by one and in small groups: the same images, otherwise fast."""
+    found: list[Arm] = []
+    for plan in plans:
+        found.append(plan)
+        config = plan.propagation
+        if config is not None and str(config.reuse).startswith(("encoder", "decoder")):
+            found += [replace(plan, propagation=replace(config, parallel=limit), name="") for limit in (False, 4)]
+    return found
 
 
 def denser_early(steps: int, keys: int) -> list[int]:
