@@ -43,10 +43,6 @@ PARTS = {"quality": QUALITY, "cost": COST}
 FEW, FEW_VIDEOS = 64, 16  # images that cost and likeness are measured on
 
 
-def understood(count: int, _: Path) -> list[Prompt]:
-    return embedded_prompts(count)
-
-
 @dataclass(frozen=True)
 class Row:
     """A task of the paper.
@@ -58,7 +54,8 @@ class Row:
         published: what the paper has for it: FID, and CLIP score.
         solver: of ``solvers.SOLVERS``; the model's own by default.
         beside: another method, on both sides.
-        prompts: so many of them, and a folder for pictures that they need.
+        make_prompts: so many of them, from a folder for pictures that they need; by default what the first model
+            understands.
         frames: of each video; an embedded model of images draws videos by Text2Video-Zero.
     """
 
@@ -68,7 +65,7 @@ class Row:
     published: str
     solver: str | None = None
     beside: str = ""
-    prompts: Callable[[int, Path], list[Prompt]] = understood
+    make_prompts: Callable[[int, Path], list[Prompt]] | None = None
     guidance: float = demo.GUIDANCE_SCALE
     frames: int | None = None
 
@@ -94,6 +91,11 @@ class Row:
         if self.frames is not None:
             pipes[-1] = makes_videos(pipes[-1])
         return pipes
+
+    def prompts(self, count: int, folder: Path) -> list[Prompt]:
+        if self.make_prompts is None:
+            return embedded_prompts(count, model=self.models[0])
+        return self.make_prompts(count, folder)
 
     def count(self, images: int) -> int:
         """Prompts that have so many images, or frames."""
@@ -135,14 +137,6 @@ def taught(name: str) -> Callable[[int, Path], list[Prompt]]:
     return make
 
 
-def things(count: int, _: Path) -> list[Prompt]:
-    return embedded_prompts(count, model="scenes-if-1")
-
-
-def clips(count: int, _: Path) -> list[Prompt]:
-    return embedded_prompts(count, model="scenes-video")
-
-
 def classes(count: int, _: Path) -> list[Prompt]:
     return class_prompts(demo.load("scenes-dit").labels, count)
 
@@ -158,7 +152,6 @@ ROWS = {
         ("scenes-if-1", "scenes-if-2"),
         (100, 50),
         "23.89 → 23.73, .783 → .782",
-        prompts=things,
     ),
     "zero": Row("Text2Video-Zero", ("scenes",), (50,), "none, .732 → .731", frames=8),
     "video": Row(
@@ -166,19 +159,22 @@ ROWS = {
         ("scenes-video",),
         (50,),
         "none, .700 → .700",
-        prompts=clips,
         frames=8,
     ),
     "canny": Row(
-        "ControlNet, edges", ("scenes-canny",), (50,), "13.78 → 14.65, .769 → .767", prompts=followed("canny")
+        "ControlNet, edges", ("scenes-canny",), (50,), "13.78 → 14.65, .769 → .767", make_prompts=followed("canny")
     ),
     "scribble": Row(
-        "ControlNet, scribble", ("scenes-scribble",), (50,), "16.17 → 16.42, .775 → .775", prompts=followed("scribble")
+        "ControlNet, scribble",
+        ("scenes-scribble",),
+        (50,),
+        "16.17 → 16.42, .775 → .775",
+        make_prompts=followed("scribble"),
     ),
-    "dreambooth": Row("DreamBooth", ("scenes-moon",), (50,), "none, .640 → .660", prompts=taught("moon")),
-    "custom": Row("Custom Diffusion", ("scenes-mint",), (50,), "none, .640 → .650", prompts=taught("mint")),
-    "reversion": Row("ReVersion", ("scenes-beside",), (50,), "none", prompts=taught("beside")),
-    "dit": Row("DiT", ("scenes-dit",), (250,), "2.27 → 2.31, none", prompts=classes, guidance=2.0),
+    "dreambooth": Row("DreamBooth", ("scenes-moon",), (50,), "none, .640 → .660", make_prompts=taught("moon")),
+    "custom": Row("Custom Diffusion", ("scenes-mint",), (50,), "none, .640 → .650", make_prompts=taught("mint")),
+    "reversion": Row("ReVersion", ("scenes-beside",), (50,), "none", make_prompts=taught("beside")),
+    "dit": Row("DiT", ("scenes-dit",), (250,), "2.27 → 2.31, none", make_prompts=classes, guidance=2.0),
 }
 
 ABLATIONS = {

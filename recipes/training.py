@@ -74,7 +74,7 @@ def train(
     average = [p.detach().clone() for p in weights]
     step, spent = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=_settings.device, weights_only=True)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         step, spent = state["step"], state["seconds"]
         optimiser.load_state_dict(state["optimiser"])
         with torch.no_grad():

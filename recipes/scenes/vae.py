@@ -82,4 +82,4 @@ def encode(vae: AutoencoderKL, pictures: Tensor, batch: int = 100) -> Tensor:
 def measure(vae: AutoencoderKL) -> float:
     """PSNR in dB over pictures never trained on."""
     pictures = make_held_out(200).pictures
-    return psnr(vae.decode(encode(vae, pictures)).sample, pixels(pictures))
+    return psnr(vae.decode(encode(vae, pictures)).sample.cpu(), pixels(pictures))

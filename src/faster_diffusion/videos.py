@@ -15,26 +15,28 @@ _COUNTS = ("num_frames", "video_length")  # what pipelines call the number of fr
 
 def draws_videos(pipe: Any) -> bool:
     """Whether a pipeline draws videos rather than images."""
-    return not set(_COUNTS).isdisjoint(_parameters(pipe))
+    return not set(_COUNTS).isdisjoint(call_parameters(pipe))
 
 
 def own_frames(pipe: Any) -> int | None:
     """Frames of a video where a call does not say otherwise; none if only the call of a pipeline knows."""
-    default = next(_parameters(pipe)[name].default for name in _COUNTS if name in _parameters(pipe))
+    default = next(call_parameters(pipe)[name].default for name in _COUNTS if name in call_parameters(pipe))
     return default if isinstance(default, int) else None
 
 
 def in_batches(pipe: Any) -> bool:
     """Whether a pipeline draws several videos, or images, at once. Text2Video-Zero draws one."""
-    return "video_length" not in _parameters(pipe)
+    return "video_length" not in call_parameters(pipe)
 
 
 def asked(pipe: Any, steps: int, frames: int | None) -> dict[str, Any]:
     """What a call of ``steps`` is given to draw videos of ``frames`` frames; of as many as it likes by default."""
     given: dict[str, Any] = {"output_type": "pil"}
     if frames is not None:
-        given[next(name for name in _COUNTS if name in _parameters(pipe))] = frames
-    if {"t0", "t1"} <= set(_parameters(pipe)):  # where Text2Video-Zero moves its frames; its defaults are of 50 steps
+        given[next(name for name in _COUNTS if name in call_parameters(pipe))] = frames
+    if {"t0", "t1"} <= set(
+        call_parameters(pipe)
+    ):  # where Text2Video-Zero moves its frames; its defaults are of 50 steps
         given |= {"t0": steps * 44 // 50, "t1": steps * 47 // 50}
     return given
 
@@ -47,5 +49,6 @@ def frames_of(output: Any) -> list[list[Image.Image]]:
     ]
 
 
-def _parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
+def call_parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
+    """What the call of a pipeline takes."""
     return inspect.signature(type(pipe).__call__).parameters

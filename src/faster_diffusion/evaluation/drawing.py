@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,16 +117,14 @@ def frames_drawn(pipe: Any, settings: Settings) -> int | None:
 
 def _asked(pipe: Any, texts: list[str]) -> dict[str, Any]:
     """Prompts, or where a pipeline is told classes their numbers."""
-    return {"prompt": texts} if "prompt" in _parameters(pipe) else {"class_labels": pipe.get_label_ids(texts)}
+    return (
+        {"prompt": texts} if "prompt" in videos.call_parameters(pipe) else {"class_labels": pipe.get_label_ids(texts)}
+    )
 
 
 def _opened(path: Path) -> Image.Image:
     with Image.open(path) as picture:
         return picture.convert("RGB")
-
-
-def _parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(type(pipe).__call__).parameters
 
 
 def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
@@ -136,7 +134,7 @@ def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
         ValueError: says what.
     """
     first, *others = pipes
-    name, parameters = type(first).__name__, _parameters(first)
+    name, parameters = type(first).__name__, videos.call_parameters(first)
     if "prompt" not in parameters:
         _check_classes(first, prompts)
     for more in ("mask_image", "control_image", "video"):
@@ -150,12 +148,12 @@ def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
     if others and videos.draws_videos(first):
         raise ValueError(f"{name} draws videos, which no pipeline here goes on from.")
     for pipe in others:
-        if not {"prompt", "image"} <= set(_parameters(pipe)):
+        if not {"prompt", "image"} <= set(videos.call_parameters(pipe)):
             raise ValueError(f"{type(pipe).__name__} draws no images from an image and a prompt.")
 
 
 def _check_classes(pipe: Any, prompts: Sequence[Prompt]) -> None:
-    if "class_labels" not in _parameters(pipe):
+    if "class_labels" not in videos.call_parameters(pipe):
         raise ValueError(f"{type(pipe).__name__} draws nothing from prompts or classes.")
     unknown = [prompt.text for prompt in prompts if prompt.text not in (pipe.labels or {})]
     if unknown:

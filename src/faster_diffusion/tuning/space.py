@@ -86,12 +86,8 @@ class Space:
         specs = [
             spec for run in self.runs for spec in (*self._output(*run, placed.get(run, {})), *self._part(*run, fitting))
         ]
-        specs += [
-            f"{solver}:{steps} + all + guidance:{share:g}"
-            for solver, steps in self.short_runs
-            for share in self.guidance
-        ]
-        return [Arm.parse(spec) for spec in dict.fromkeys(specs)]
+        short = [Arm.parse(f"{solver}:{steps} + all") for solver, steps in self.short_runs]
+        return [*map(Arm.parse, dict.fromkeys(specs)), *without_guidance(short, self.guidance)]
 
     def _output(self, solver: str, steps: int, placed: Mapping[int, Sequence[int]]) -> Iterator[str]:
         """Plans whose other steps run nothing."""
