@@ -22,11 +22,11 @@ from PIL import Image
 
 from faster_diffusion import demo, solvers
 from faster_diffusion.arms import Arm
-from faster_diffusion.cli.sampling import makes_videos
 from faster_diffusion.demo.scenes import parse, render
 from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
 from faster_diffusion.evaluation.report.tables import cell
 from faster_diffusion.files import write_json
+from faster_diffusion.videos import as_video_pipeline
 from recipes.card import table
 from recipes.controlnet.conditions import CONDITIONS
 from recipes.personalised.lessons import LESSONS
@@ -89,7 +89,7 @@ class Row:
         for pipe in pipes if self.solver else []:
             pipe.scheduler = solvers.make(self.solver, pipe.scheduler.config)
         if self.frames is not None:
-            pipes[-1] = makes_videos(pipes[-1])
+            pipes[-1] = as_video_pipeline(pipes[-1])
         return pipes
 
     def prompts(self, count: int, folder: Path) -> list[Prompt]:

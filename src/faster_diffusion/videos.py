@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from diffusers import TextToVideoZeroPipeline, UNet2DConditionModel
 from diffusers.utils import numpy_to_pil
 from PIL import Image
+
+from .stages import unwrap
 
 _COUNTS = ("num_frames", "video_length")  # what pipelines call the number of frames
 
@@ -16,6 +19,24 @@ _COUNTS = ("num_frames", "video_length")  # what pipelines call the number of fr
 def draws_videos(pipe: Any) -> bool:
     """Whether a pipeline draws videos rather than images."""
     return not set(_COUNTS).isdisjoint(call_parameters(pipe))
+
+
+def as_video_pipeline(pipe: Any) -> Any:
+    """A pipeline that draws videos as it is; one that draws images as Text2Video-Zero, of the same parts.
+
+    Raises:
+        ValueError: it can be neither.
+    """
+    network = getattr(pipe, "unet", None)
+    if network is None:
+        raise ValueError(f"{type(pipe).__name__} has no UNet; this accelerates video pipelines that have one.")
+    if draws_videos(pipe):
+        return pipe
+    if not isinstance(unwrap(network), UNet2DConditionModel):
+        raise ValueError(f"{type(pipe).__name__} draws no videos.")
+    made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
+    made.set_progress_bar_config(**pipe._progress_bar_config)
+    return made
 
 
 def own_frames(pipe: Any) -> int | None:

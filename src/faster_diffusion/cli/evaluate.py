@@ -19,6 +19,7 @@ from ..evaluation.extra import check_extra
 from ..evaluation.features import EMBEDDED
 from ..evaluation.forecast import Model, forecast
 from ..evaluation.prompts import repeated
+from ..videos import as_video_pipeline
 from . import models, options, sampling
 from .errors import FAILED, CliError, one_line
 from .prompts import prompts_for
@@ -99,7 +100,7 @@ def evaluate(
         return
     pipes = _load(names, dtype, device)
     if frames is not None:
-        pipes[-1] = sampling.makes_videos(pipes[-1])
+        pipes[-1] = as_video_pipeline(pipes[-1])
     for pipe in pipes:
         if scheduler is not None:
             pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers import TextToVideoZeroPipeline, UNet2DConditionModel
 from PIL import Image
 
-from .. import solvers, videos
-from ..stages import unwrap
+from .. import solvers
 from .errors import FAILED, CliError
 from .steering import Steering
 
@@ -72,24 +70,6 @@ def _pictures(pipe: Any, settings: Settings, count: int) -> dict[str, Any]:
         return {}
     own = pipe.unet.config.sample_size * pipe.vae_scale_factor
     return settings.steering.arguments(count, (settings.width or own, settings.height or own))
-
-
-def makes_videos(pipe: Any) -> Any:
-    """A pipeline that draws videos as it is; one that draws images as Text2Video-Zero.
-
-    Raises:
-        CliError: it can be neither.
-    """
-    network = getattr(pipe, "unet", None)
-    if network is None:
-        raise CliError(f"{type(pipe).__name__} has no UNet; this accelerates video pipelines that have one.")
-    if videos.draws_videos(pipe):
-        return pipe
-    if not isinstance(unwrap(network), UNet2DConditionModel):
-        raise CliError(f"{type(pipe).__name__} draws no videos.")
-    made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
-    made.set_progress_bar_config(**pipe._progress_bar_config)
-    return made
 
 
 def check_size(pipe: Any, **sizes: int | None) -> None:

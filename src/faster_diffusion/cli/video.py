@@ -39,7 +39,7 @@ def video(
     if out.suffix.lower() not in (".gif", ".webp"):
         raise CliError(f"--out {out} is neither a .gif nor a .webp file.")
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
-    pipe = sampling.makes_videos(models.load(model, dtype, device))
+    pipe = videos.as_video_pipeline(models.load(model, dtype, device))
     sampling.check_size(pipe, height=height, width=width)
     acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
     if guidance is None and model in demo.available():
