@@ -3,23 +3,28 @@
     python -m benchmarks.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
-pipelines, key_steps, or speed for all cases that were measured; what stands between the comments is made from
-benchmarks/results.
+pipelines, key_steps, compiled, or speed for all cases that were measured; what stands between the comments is made
+from benchmarks/results.
 """
 
 import json
 import re
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from benchmarks import flops, key_steps, pipelines
 from faster_diffusion.benchmark import report as speed
+from faster_diffusion.benchmark.cases import MODES
 from faster_diffusion.benchmark.results import read_reports
 from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation import report as fidelity
+from recipes.card import table as markdown_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in ("analysis", "benchmarks", "pipelines")))
+DOCS = ("analysis", "benchmarks", "compile-and-offload", "pipelines")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in DOCS))
 _TABLE = re.compile(r"<!-- table (?P<name>[^\n]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -41,6 +46,7 @@ def table(name: str) -> str:
         "fidelity": _fidelity,
         "key_steps": _key_steps,
         "speed": _speed,
+        "compiled": _compiled,
     }
     make = makers[name]
     return "\n\n".join(make(path) for path in sorted(RESULTS.glob(f"{name}*.json")))
@@ -69,6 +75,20 @@ def _speed(path: Path) -> str:
     return "\n\n".join(
         f"### {report['name']}\n\n{speed.caption(report)}\n\n{speed.markdown(report)}" for report in read_reports(path)
     )
+
+
+def _compiled(path: Path) -> str:
+    """Seconds of the network by mode, and as a share of those of the untouched pipeline in that mode."""
+    reports = read_reports(path)
+    rows = [
+        [f"{report['case']['mode']}: {MODES[report['case']['mode']]}", *map(_seconds, report["arms"].values())]
+        for report in reports
+    ]
+    return f"{speed.caption(reports[0])}\n\n{markdown_table(['', *reports[0]['arms']], rows)}"
+
+
+def _seconds(row: dict[str, Any]) -> str:
+    return row["reason"] if "reason" in row else f"{median(row['unet']):.2f} s ({row['unet_ratio']:.2f})"
 
 
 if __name__ == "__main__":

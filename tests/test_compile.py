@@ -15,6 +15,11 @@ def blocks(pipe, backend):
     pipe.unet.compile_repeated_blocks(backend=backend)
 
 
+def each_stage(pipe, backend):
+    for stage in (*pipe.unet.down_blocks, pipe.unet.mid_block, *pipe.unet.up_blocks):
+        stage.compile(backend=backend)
+
+
 def in_place(pipe, backend):
     pipe.unet.compile(backend=backend)
 
@@ -23,7 +28,7 @@ def wrapped(pipe, backend):
     pipe.unet = torch.compile(pipe.unet, backend=backend)
 
 
-WAYS = pytest.mark.parametrize("compile_it", [blocks, in_place, wrapped])
+WAYS = pytest.mark.parametrize("compile_it", [blocks, each_stage, in_place, wrapped])
 
 
 @pytest.fixture(autouse=True)
@@ -62,15 +67,17 @@ def test_the_image_is_that_of_the_network_as_it_is(compile_it, enabled_first):
     torch.testing.assert_close(toys.sample(pipe, **CALL), toys.sample(small(), **CALL), rtol=0, atol=1e-5)
 
 
-def test_compiled_blocks_run_compiled_at_key_steps_and_others():
+@pytest.mark.parametrize("compile_it", [blocks, each_stage])
+def test_compiled_blocks_run_compiled_at_key_steps_and_others(compile_it, caplog):
     pipe, counter = small(), CompileCounter()
-    blocks(pipe, counter)
+    compile_it(pipe, counter)
     fd.enable(pipe, key_steps=KEYS, parallel=False)
     toys.sample(pipe, **CALL)
     first = counter.frame_count
     assert first > 0
     toys.sample(pipe, **CALL)
     assert counter.frame_count == first
+    assert "compiled as a whole" not in caplog.text
 
 
 @pytest.mark.parametrize("compile_it", [in_place, wrapped])

@@ -134,3 +134,22 @@ def test_the_network_is_compiled_after_flops_were_counted(narrow_architectures, 
     assert done == ["flops", "flops", options]
     assert all(len(row["call"]) == 1 for row in rows.values())
     assert rows["untouched"]["peak_memory_bytes"] is None  # compiling would take more than sampling
+
+
+def test_stages_are_compiled_one_by_one(narrow_architectures, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    measure(case("sd15", **SMALL, mode="stages", arms=arms("uniform:2")), 1)
+    assert compiled[0] == "Conv2d"
+    assert any("DownBlock" in name for name in compiled)
+    assert any("UpBlock" in name for name in compiled)
+    assert "UNet2DConditionModel" not in compiled
+
+
+def test_channels_can_be_laid_out_last(narrow_architectures, monkeypatch):
+    laid_out = []
+    network = type(toys.unet())
+    monkeypatch.setattr(network, "to", lambda self, *args, **kwargs: laid_out.append(kwargs) or self)
+    rows = measure(case("sd15", **SMALL, mode="channels-last", arms=arms("uniform:2")), 1)["arms"]
+    assert {"memory_format": torch.channels_last} in laid_out
+    assert all(len(row["call"]) == 1 for row in rows.values())

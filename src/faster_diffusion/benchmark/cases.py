@@ -13,7 +13,9 @@ from .architectures import ARCHITECTURES, Size
 
 MODES = {
     "eager": "as it is",
+    "channels-last": "the network's weights have their channels last in memory",
     "regional": "the network's repeated blocks are compiled",
+    "stages": "each block of the encoder and the decoder is compiled",
     "full": "the network is compiled as a whole",
     "graphs": "the same with CUDA graphs",
 }

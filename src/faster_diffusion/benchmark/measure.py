@@ -7,11 +7,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
 
 from ..arms import Arm
+from ..stages import stage_names
 from .cases import UNTOUCHED, Case
 from .counting import Flops, count_flops
 from .machine import machine
@@ -60,12 +62,17 @@ def measure(case: Case, rounds: int, memory: bool = True) -> dict[str, Any]:
     }
 
 
-def compile_network(prepared: Prepared, mode: str) -> None:
-    """Compiles the network in place, in one of ``cases.MODES``."""
+def set_mode(prepared: Prepared, mode: str) -> None:
+    """Compiles the network in place or lays it out anew, as one of ``cases.MODES`` says."""
     torch.compiler.reset()  # what other cases compiled counts against the limit of recompilations
     network: Any = prepared.network
-    if mode == "regional":
+    if mode == "channels-last":
+        network.to(memory_format=torch.channels_last)
+    elif mode == "regional":
         network.compile_repeated_blocks(dynamic=True)
+    elif mode == "stages":
+        for stage in chain(*stage_names(network)):
+            network.get_submodule(stage).compile()
     else:
         network.compile(mode="reduce-overhead" if mode == "graphs" else None)
 
@@ -74,7 +81,7 @@ def _measure(case: Case, prepared: Prepared, outcomes: dict[str, Outcome], round
     for outcome in outcomes.values():
         _attempt(_try, outcome, prepared, case)
     if case.mode != "eager":
-        compile_network(prepared, case.mode)
+        set_mode(prepared, case.mode)
         for outcome in outcomes.values():
             _attempt(_warm_up, outcome, prepared, case)
     usable = {name: outcome for name, outcome in outcomes.items() if outcome.reason is None}
