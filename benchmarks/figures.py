@@ -3,12 +3,13 @@
     python -m benchmarks.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
-pipelines, key_steps, compiled, or speed for all cases that were measured; what stands between the comments is made
-from benchmarks/results.
+pipelines, key_steps, compiled, forecasts, or speed for all cases that were measured; what stands between the comments
+is made from benchmarks/results.
 """
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,11 +20,12 @@ from faster_diffusion.benchmark.cases import MODES
 from faster_diffusion.benchmark.results import read_reports
 from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation import report as fidelity
+from faster_diffusion.evaluation.report.tables import cell
 from recipes.card import table as markdown_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCS = ("analysis", "benchmarks", "compile-and-offload", "pipelines")
+DOCS = ("analysis", "benchmarks", "compile-and-offload", "pipelines", "plans")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in DOCS))
 _TABLE = re.compile(r"<!-- table (?P<name>[^\n]+) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -48,8 +50,10 @@ def table(name: str) -> str:
         "speed": _speed,
         "compiled": _compiled,
     }
-    make = makers[name]
-    return "\n\n".join(make(path) for path in sorted(RESULTS.glob(f"{name}*.json")))
+    paths = sorted(RESULTS.glob(f"{name}*.json"))
+    if name == "forecasts" and paths:
+        return _forecasts([Evaluation.read(path) for path in paths])
+    return "\n\n".join(makers[name](path) for path in paths)
 
 
 def _flops(path: Path) -> str:
@@ -89,6 +93,20 @@ def _compiled(path: Path) -> str:
 
 def _seconds(row: dict[str, Any]) -> str:
     return row["reason"] if "reason" in row else f"{median(row['unet']):.2f} s ({row['unet_ratio']:.2f})"
+
+
+def _forecasts(evaluations: Sequence[Evaluation]) -> str:
+    """Likeness to a converged run and to the full run of the same solver, by guidance."""
+    by_guidance = sorted(evaluations, key=lambda found: found.settings["guidance"])
+    references = {"psnr:converged": "to 150 steps", "psnr": "to 50"}
+    head = [f"guidance {found.settings['guidance']:g}, {to}" for found in by_guidance for to in references.values()]
+    rows = []
+    for arm in by_guidance[0].arms:
+        cells = [cell(found, key, found.arm(arm.name)) for found in by_guidance for key in references]
+        rows.append([arm.name, *(f"{each.figure} {each.aside}".strip() for each in cells)])
+    first = by_guidance[0]
+    about = f"{len(first.prompts)} prompts; [ ] are 95 % intervals; {speed.whereabouts(dict(first.machine))}"
+    return f"{about}\n\n{markdown_table(['', *head], rows)}"
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ def test_before_or_after_in_parallel_or_not_it_is_one_image_and_not_that_of_the_
     assert (expected - images_after(accelerated(key_steps=KEYS))[0]).abs().max() > 0.1
     for parallel in (True, False, 2):
         for image in images_after(accelerated(key_steps=KEYS, parallel=parallel), load):
-            torch.testing.assert_close(image, expected, rtol=1e-5, atol=1e-4)
+            # Random keys make attention all but choose one word, which magnifies rounding (2e-4 on some machines).
+            torch.testing.assert_close(image, expected, rtol=0, atol=1e-3)
 
 
 def test_with_every_step_key_the_image_is_the_untouched_one(load):
