@@ -6,6 +6,8 @@ and an addition are two operations: papers that say GFLOPs for multiply-adds giv
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -32,13 +34,40 @@ def stage_flops(
     Tensors anywhere in `args` and `kwargs` count by their shape alone, and may be on any device. The copy is made from
     the model's config: what was added to the model since (LoRA, IP-Adapter, other attention) is not counted.
     """
-    copy = twin(model)
+    network = unwrap(model)
+    arguments = map_tensors(_on_meta, (args, dict(kwargs or {})))
+    counts = _counts(_Call(type(network), getattr(network, "config", None), arguments))
+    flops = {stage: counts.get(stage, 0) for stage in stages or _stages(network)}
+    return flops | {"other": counts[_WHOLE] - sum(flops.values())}
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What FLOPs depend on; equal where the printed form of it is, in which a meta tensor is its shape and dtype."""
+
+    network: type[nn.Module] = field(compare=False)
+    config: Mapping[str, Any] | None = field(compare=False)
+    arguments: Any = field(compare=False)
+    printed: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "printed", repr((self.network, self.config, self.arguments)))
+
+
+_WHOLE = ""  # where the forward of the whole network is found among those of its modules
+
+
+@lru_cache(maxsize=64)  # a count takes a second and more, and every summary of a run asks for one
+def _counts(call: _Call) -> dict[str, int]:
+    """FLOPs of a call by the name of the module that runs them."""
+    copy = twin(call.network, call.config)
+    args, kwargs = call.arguments
     # Attention on the meta device runs as two matrix products, which are counted; CPU's fused kernel would not be.
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        copy(*map_tensors(_on_meta, args), **map_tensors(_on_meta, dict(kwargs or {})))
-    counts = counter.get_flop_counts()
-    flops = {stage: sum(counts.get(f"{type(copy).__name__}.{stage}", {}).values()) for stage in stages or _stages(copy)}
-    return flops | {"other": counter.get_total_flops() - sum(flops.values())}
+        copy(*args, **kwargs)
+    root = type(copy).__name__ + "."
+    modules = {name.removeprefix(root): sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    return modules | {_WHOLE: counter.get_total_flops()}
 
 
 def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn.Module:
