@@ -35,7 +35,7 @@ def as_video_pipeline(pipe: Any) -> Any:
     if not isinstance(unwrap(network), UNet2DConditionModel):
         raise ValueError(f"{type(pipe).__name__} draws no videos.")
     made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
-    made.set_progress_bar_config(**pipe._progress_bar_config)
+    made.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))  # there once it was set
     return made
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from faster_diffusion import videos
+from faster_diffusion import demo, videos
 from faster_diffusion.demo import clips, scenes
 from faster_diffusion.evaluation import Judges, Prompt, Settings, world
 from faster_diffusion.evaluation.strips import cut, joined
@@ -33,6 +33,15 @@ def drawn(pipe, prompt, **call):
 
 def kept(folder, number):
     return np.asarray(Image.open(folder / "arms" / "00-untouched" / f"{number:05d}.png"), np.int16)
+
+
+def test_a_pipeline_of_images_draws_videos_by_text2video_zero():
+    pipe = demo.load("scenes")
+    made = videos.as_video_pipeline(pipe)
+    assert videos.draws_videos(made)
+    assert made.unet is pipe.unet
+    pipe.set_progress_bar_config(disable=True)
+    assert videos.as_video_pipeline(pipe)._progress_bar_config == {"disable": True}
 
 
 def test_a_strip_is_cut_into_the_frames_that_it_was_made_of():
