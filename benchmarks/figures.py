@@ -9,7 +9,7 @@ is made from benchmarks/results.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,18 +42,22 @@ def filled(text: str) -> str:
 
 def table(name: str) -> str:
     """The tables that a page asks for, as Markdown; empty if nothing was measured."""
-    makers = {
-        "flops": _flops,
-        "pipelines": _pipelines,
-        "fidelity": _fidelity,
-        "key_steps": _key_steps,
-        "speed": _speed,
-        "compiled": _compiled,
+    makers: dict[str, Callable[[list[Path]], str]] = {
+        "flops": _each(_flops),
+        "pipelines": _each(_pipelines),
+        "fidelity": _each(_fidelity),
+        "key_steps": _each(_key_steps),
+        "speed": _each(_speed),
+        "compiled": _each(_compiled),
+        "forecasts": _forecasts,
     }
     paths = sorted(RESULTS.glob(f"{name}*.json"))
-    if name == "forecasts" and paths:
-        return _forecasts([Evaluation.read(path) for path in paths])
-    return "\n\n".join(makers[name](path) for path in paths)
+    return makers[name](paths) if paths else ""
+
+
+def _each(make: Callable[[Path], str]) -> Callable[[list[Path]], str]:
+    """A table for every file."""
+    return lambda paths: "\n\n".join(make(path) for path in paths)
 
 
 def _flops(path: Path) -> str:
@@ -95,9 +99,9 @@ def _seconds(row: dict[str, Any]) -> str:
     return row["reason"] if "reason" in row else f"{median(row['unet']):.2f} s ({row['unet_ratio']:.2f})"
 
 
-def _forecasts(evaluations: Sequence[Evaluation]) -> str:
+def _forecasts(paths: list[Path]) -> str:
     """Likeness to a converged run and to the full run of the same solver, by guidance."""
-    by_guidance = sorted(evaluations, key=lambda found: found.settings["guidance"])
+    by_guidance = sorted(map(Evaluation.read, paths), key=lambda found: found.settings["guidance"])
     references = {"psnr:converged": "to 150 steps", "psnr": "to 50"}
     head = [f"guidance {found.settings['guidance']:g}, {to}" for found in by_guidance for to in references.values()]
     rows = []

@@ -43,15 +43,15 @@ def stage_flops(
 
 @dataclass(frozen=True)
 class _Call:
-    """What FLOPs depend on; equal where the printed form of it is, in which a meta tensor is its shape and dtype."""
+    """What FLOPs depend on. Config and arguments compare as printed, where a meta tensor is its shape and dtype."""
 
-    network: type[nn.Module] = field(compare=False)
+    network: type[nn.Module]
     config: Mapping[str, Any] | None = field(compare=False)
     arguments: Any = field(compare=False)
     printed: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "printed", repr((self.network, self.config, self.arguments)))
+        object.__setattr__(self, "printed", repr((self.config, self.arguments)))
 
 
 _WHOLE = ""  # where the forward of the whole network is found among those of its modules

@@ -11,6 +11,7 @@ from diffusers import TextToVideoZeroPipeline, UNet2DConditionModel
 from diffusers.utils import numpy_to_pil
 from PIL import Image
 
+from .progress import bar_config
 from .stages import unwrap
 
 _COUNTS = ("num_frames", "video_length")  # what pipelines call the number of frames
@@ -35,7 +36,7 @@ def as_video_pipeline(pipe: Any) -> Any:
     if not isinstance(unwrap(network), UNet2DConditionModel):
         raise ValueError(f"{type(pipe).__name__} draws no videos.")
     made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
-    made.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))  # there once it was set
+    made.set_progress_bar_config(**bar_config(pipe))
     return made
 
 

@@ -9,6 +9,7 @@ import typer
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, ControlNetModel
 from PIL import Image, UnidentifiedImageError
 
+from ..progress import bar_config
 from .errors import FAILED, CliError, first_line
 
 LoraOption = Annotated[
@@ -79,7 +80,7 @@ class Steering:
             steered: Any = auto.from_pipe(pipe, **more)
         except ValueError as error:
             raise CliError(f"{type(pipe).__name__} takes no such picture: {first_line(error)}", FAILED) from error
-        steered.set_progress_bar_config(**pipe._progress_bar_config)
+        steered.set_progress_bar_config(**bar_config(pipe))
         return steered
 
     @property

@@ -14,6 +14,7 @@ from PIL import Image
 
 from .. import videos
 from ..arms import Arm
+from ..progress import bar_config
 from . import strips
 from .prompts import Prompt
 
@@ -61,7 +62,7 @@ def sampling_as(arm: Arm, pipes: Sequence[Any]) -> Iterator[None]:
 @contextmanager
 def quiet(pipes: Sequence[Any]) -> Iterator[None]:
     """Within it, the pipelines show no progress bars of their own."""
-    before = [(pipe, dict(getattr(pipe, "_progress_bar_config", {}))) for pipe in pipes]
+    before = [(pipe, bar_config(pipe)) for pipe in pipes]
     for pipe in pipes:
         pipe.set_progress_bar_config(disable=True)
     try:
