@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from .call import NetworkCall
+from .compiled import as_a_step, is_compiled
 from .conditions import Conditions, adapters
 from .engine import Run
 from .plan import Lanes
@@ -42,9 +43,12 @@ class Control:
         self._run = run
         self._layout = Layout(encoder=(), decoder=(), sample=run.layout.sample)
         self._lanes: Lanes[Residuals] = Lanes()
+        self._compiled = is_compiled(root)
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
+        if self._compiled:
+            network = as_a_step(network)
         call = NetworkCall(unwrap(self.root), self._layout, args, kwargs)
         order = self._run.locate(call)
         if order is None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .call import NetworkCall, rebuild_like
+from .compiled import as_a_step, is_compiled, is_compiled_whole
 from .conditions import Conditions
 from .config import PropagationConfig
 from .forecast import Forecast, History
@@ -131,10 +132,13 @@ class Run:
         self._guidance: dict[int, Guidance] = {}  # of each lane
         self._limit = 1 if self._split.before else config.group_limit  # a latent is not known ahead
         self._lanes: Lanes[Memory] = Lanes()
+        self._compiled = is_compiled(root)
         self._warned = set() if warned is None else warned
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
+        if self._compiled:
+            network = as_a_step(network)
         call = NetworkCall(self.network, self.layout, args, kwargs)
         calls = self._calls_like(call, args, kwargs)
         order = self.locate(call)
@@ -296,6 +300,8 @@ class Run:
         self._weigh()
         if order + steps == memory.until and not self._forecast.order:
             memory.history = None  # freed early
+        elif self._compiled and order == memory.key:
+            memory.history.values[-1] = map_tensors(torch.clone, memory.history.values[-1])
 
     def _weigh(self) -> None:
         peak = sum(kept.nbytes() for kept in self._lanes.slots if kept is not None)
@@ -328,7 +334,8 @@ class Run:
             spread = partial(history.at, range(order, order + steps))
         encode = not features or bool(self._split.before) or spread is not None
         args, kwargs = call.arguments(steps, timesteps, memory.residuals, encode=encode, wide=spread is not None)
-        return run_partially(
+        run = as_a_step(run_partially) if self._compiled else run_partially
+        return run(
             self.network,
             self.layout,
             self._split,
@@ -363,7 +370,7 @@ class Run:
         return order
 
     def _check_compiled(self) -> None:
-        if self.root is not self.network or self.network._compiled_call_impl is not None:
+        if is_compiled_whole(self.root):
             self.warn(
                 "The network is compiled as a whole; steps that keep or reuse features run it eagerly. "
                 "network.compile_repeated_blocks() keeps the speed of both."

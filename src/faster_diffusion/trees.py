@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ def map_tensors(function: Callable[[torch.Tensor], Any], tree: Any) -> Any:
                 mapped[id(tree)] = function(tree)
             return mapped[id(tree)]
         if isinstance(tree, dict):
-            return {key: walk(value) for key, value in tree.items()}
+            entries = {key: walk(value) for key, value in tree.items()}
+            return type(tree)(**entries) if is_dataclass(tree) else entries  # a network's output is both
         if type(tree) in (tuple, list):
             return type(tree)(walk(value) for value in tree)
         return tree

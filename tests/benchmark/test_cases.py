@@ -40,6 +40,7 @@ def test_the_name_says_whether_the_whole_call_has_the_vae():
     [
         ({"mode": "magic"}, "Unknown mode 'magic'. Known: eager"),
         ({"mode": "graphs"}, "CUDA graphs need a GPU"),
+        ({"mode": "stage-graphs"}, "CUDA graphs need a GPU"),
         ({"batch": 0}, "at least 1"),
         ({"arms": (Arm.parse("paper", "a"), Arm.parse("all", "a"))}, "Two arms are called 'a'"),
     ],
@@ -58,7 +59,7 @@ def test_the_suite_for_a_gpu_has_all_that_is_to_be_published():
             modes = {one.mode for one in cases if (one.model, one.batch) == (model, batch)}
             assert {"eager", "regional"} <= modes
     assert {one.size for one in cases if one.model == "sd15"} >= {(512, 512), (768, 768)}
-    assert {one.mode for one in cases} == {"eager", "regional", "full", "graphs"}
+    assert {one.mode for one in cases} == {"eager", "regional", "full", "graphs", "stage-graphs"}
     swept = [one for one in cases if Arm.parse("paper + parallel:4") in one.arms]
     assert {one.batch for one in swept} == {1, 2, 4, 8, 16, 32}
     assert {one.size[0] for one in swept} == {256, 384, 512, 768, 1024}

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from ..api import enable, is_enabled
+from ..compiled import is_compiled_whole
 from ..config import PropagationConfig
 from ..reuse import Reuse
 from ..schedule import KeySteps
-from ..stages import layout_of, network_of, stage_names, unwrap
+from ..stages import layout_of, network_of, stage_names
 from .capture import observed
 from .change import Change, ChangeMeter
 from .drift import Drift, DriftMeter
@@ -161,7 +162,7 @@ def _checked(pipe: Any, config: PropagationConfig | None) -> tuple[nn.Module, Pr
     with enable(pipe, config) as handle:  # refuses what cannot be accelerated
         config = handle.config
     network = network_of(pipe)
-    if network is not unwrap(network) or network._compiled_call_impl is not None:
+    if is_compiled_whole(network):
         raise ValueError("The network is compiled as a whole, so that its stages are not seen. Compile it afterwards.")
     return network, config
 

@@ -17,8 +17,10 @@ MODES = {
     "regional": "the network's repeated blocks are compiled",
     "stages": "each block of the encoder and the decoder is compiled",
     "full": "the network is compiled as a whole",
-    "graphs": "the same with CUDA graphs",
+    "graphs": "the network is compiled as a whole, with CUDA graphs",
+    "stage-graphs": "each block of the encoder and the decoder is compiled, with CUDA graphs",
 }
+GRAPHS = ("graphs", "stage-graphs")
 UNTOUCHED = Arm()
 
 
@@ -53,7 +55,7 @@ class Case:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"Unknown mode {self.mode!r}. Known: {', '.join(MODES)}.")
-        if self.mode == "graphs" and not self.device.startswith("cuda"):
+        if self.mode in GRAPHS and not self.device.startswith("cuda"):
             raise ValueError(f"CUDA graphs need a GPU; the device is {self.device}.")
         if self.batch < 1 or self.steps < 1:
             raise ValueError(f"Batch and steps are at least 1; got {self.batch} and {self.steps}.")
@@ -174,7 +176,7 @@ SUITES: Mapping[str, Suite] = {
             dict.fromkeys(
                 (
                     *_on_a_gpu(_PUBLISHED, batches=(1, 4, 16), modes=("eager", "regional")),
-                    *_on_a_gpu([("sd15", None), ("sdxl", None)], modes=("full", "graphs")),
+                    *_on_a_gpu([("sd15", None), ("sdxl", None)], modes=("full", "graphs", "stage-graphs")),
                     *_on_a_gpu([("sd15", None)], batches=(1, 2, 4, 8, 16, 32), arms=SWEPT_ARMS, vae=False),
                     *_on_a_gpu([("sd15", (side, side)) for side in _SIDES], arms=SWEPT_ARMS, vae=False),
                 )

@@ -14,7 +14,7 @@ import torch
 
 from ..arms import Arm
 from ..stages import stage_names
-from .cases import UNTOUCHED, Case
+from .cases import GRAPHS, UNTOUCHED, Case
 from .counting import Flops, count_flops
 from .machine import machine
 from .memory import peak_memory
@@ -24,6 +24,7 @@ from .timing import Timings, interleave
 logger = logging.getLogger(__name__)
 
 COMPILED_WARM_UP = 2  # the second call meets shapes that the first one made dynamic
+GRAPHS_WARM_UP = 4  # after these, a graph of each size of batch runs once as it is, and is recorded in the next call
 
 
 @dataclass
@@ -66,15 +67,18 @@ def set_mode(prepared: Prepared, mode: str) -> None:
     """Compiles the network in place or lays it out anew, as one of ``cases.MODES`` says."""
     torch.compiler.reset()  # what other cases compiled counts against the limit of recompilations
     network: Any = prepared.network
+    graphs = "reduce-overhead" if mode in GRAPHS else None
     if mode == "channels-last":
         network.to(memory_format=torch.channels_last)
     elif mode == "regional":
         network.compile_repeated_blocks(dynamic=True)
-    elif mode == "stages":
+    elif mode in ("stages", "stage-graphs"):
         for stage in chain(*stage_names(network)):
-            network.get_submodule(stage).compile()
+            network.get_submodule(stage).compile(mode=graphs)
+        if graphs:  # a call of the network is one step for them; the engine says so where it is on
+            network.register_forward_pre_hook(lambda *_: torch.compiler.cudagraph_mark_step_begin())
     else:
-        network.compile(mode="reduce-overhead" if mode == "graphs" else None)
+        network.compile(mode=graphs)
 
 
 def _measure(case: Case, prepared: Prepared, outcomes: dict[str, Outcome], rounds: int, memory: bool) -> None:
@@ -118,7 +122,7 @@ def _try(outcome: Outcome, prepared: Prepared, case: Case) -> None:
 
 
 def _warm_up(outcome: Outcome, prepared: Prepared, case: Case) -> None:
-    for _ in range(COMPILED_WARM_UP):
+    for _ in range(GRAPHS_WARM_UP if case.mode in GRAPHS else COMPILED_WARM_UP):
         with outcome.arm.applied(prepared.pipe):
             _sample(outcome, prepared, case)
 
