@@ -18,7 +18,7 @@ from .config import PropagationConfig
 from .forecast import Forecast, History
 from .gate import Gate, Pace
 from .guidance import Guidance, is_guided
-from .partial import Features, run_partially
+from .partial import Features, compiled_around, run_partially
 from .plan import Lanes, Plan
 from .reuse import Reuse
 from .schedule import KeySteps, Uniform
@@ -371,10 +371,15 @@ class Run:
 
     def _check_compiled(self) -> None:
         if is_compiled_whole(self.root):
-            self.warn(
-                "The network is compiled as a whole; steps that keep or reuse features run it eagerly. "
-                "network.compile_repeated_blocks() keeps the speed of both."
-            )
+            what = "The network is compiled as a whole"
+        elif any(compiled_around(self.network, stage) for stage in self._split.stages):
+            what = "Blocks are compiled that the plan cuts into layers"
+        else:
+            return
+        self.warn(
+            f"{what}; steps that keep or reuse features run eagerly there. "
+            "network.compile_repeated_blocks() keeps the speed of both."
+        )
 
     def warn(self, message: str) -> None:
         """Warns once."""
