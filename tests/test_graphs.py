@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+from diffusers import StableDiffusionControlNetPipeline
 
 import faster_diffusion as fd
 from tests import toys
 from tests.graphs import Graphs, MarkStepBox
+from tests.pipelines.rows.control import control_of
 from tests.test_compile import blocks, each_stage, in_place, small
 from tests.test_engine import own_loop
 
@@ -86,10 +87,7 @@ def test_a_control_network_may_be_graphs_too(whole):
     images = []
     for graphs in (None, Graphs()):
         base = small()
-        control = ControlNetModel.from_unet(base.unet, conditioning_embedding_out_channels=(4, 8)).eval()
-        generator = torch.Generator().manual_seed(7)
-        for parameter in control.controlnet_down_blocks.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.1  # they start at zero
+        control = control_of(base.unet)
         pipe = StableDiffusionControlNetPipeline(**base.components, controlnet=control, requires_safety_checker=False)
         pipe.set_progress_bar_config(disable=True)
         if graphs is not None:

@@ -7,7 +7,8 @@ within one marked step, and what outlives the step must be copied. Whether what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -25,6 +26,13 @@ def is_compiled_whole(root: nn.Module) -> bool:
 def is_compiled(root: nn.Module) -> bool:
     """Whether a network, or anything in it, is compiled."""
     return any(is_compiled_whole(module) for module in root.modules())
+
+
+def compiled_around(network: nn.Module, stages: Iterable[str]) -> list[nn.Module]:
+    """The compiled parts of a network within which any of these stages, by name, lie."""
+    holders = {path for stage in stages for path in accumulate(stage.split(".")[:-1], "{}.{}".format)}
+    modules = map(network.get_submodule, holders)
+    return [module for module in modules if module._compiled_call_impl is not None]
 
 
 def as_a_step(run: Callable[..., Any]) -> Callable[..., Any]:

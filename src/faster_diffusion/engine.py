@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from .call import NetworkCall, rebuild_like
-from .compiled import as_a_step, is_compiled, is_compiled_whole
+from .compiled import as_a_step, compiled_around, is_compiled, is_compiled_whole
 from .conditions import Conditions
 from .config import PropagationConfig
 from .forecast import Forecast, History
 from .gate import Gate, Pace
 from .guidance import Guidance, is_guided
-from .partial import Features, compiled_around, run_partially
+from .partial import Features, run_partially
 from .plan import Lanes, Plan
 from .reuse import Reuse
 from .schedule import KeySteps, Uniform
@@ -372,7 +372,7 @@ class Run:
     def _check_compiled(self) -> None:
         if is_compiled_whole(self.root):
             what = "The network is compiled as a whole"
-        elif any(compiled_around(self.network, stage) for stage in self._split.stages):
+        elif compiled_around(self.network, self._split.stages):
             what = "Blocks are compiled that the plan cuts into layers"
         else:
             return

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from .compiled import compiled_around
 from .reuse import Split
 from .stages import Layout, stage_names
 from .trees import map_tensors
@@ -169,14 +170,7 @@ def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None
             assert stage is not None
             modules[attribute] = _StandIn(name, stage, call)
             stack.callback(modules.__setitem__, attribute, stage)
-            for block in compiled_around(network, name):  # else traced, and anew for every stand-in
-                stack.callback(setattr, block, "_compiled_call_impl", block._compiled_call_impl)
-                block._compiled_call_impl = None
+        for block in compiled_around(network, calls):  # else traced, and anew for every stand-in
+            stack.callback(setattr, block, "_compiled_call_impl", block._compiled_call_impl)
+            block._compiled_call_impl = None
         yield
-
-
-def compiled_around(network: nn.Module, stage: str) -> list[nn.Module]:
-    """The compiled parts of a network that a stage, by name, is within."""
-    parts = stage.split(".")
-    around = [network.get_submodule(".".join(parts[:depth])) for depth in range(1, len(parts))]
-    return [module for module in around if module._compiled_call_impl is not None]
