@@ -168,7 +168,7 @@ class Run:
         args, kwargs = call.half(guidance.prompted)
         half = NetworkCall(self.network, self.layout, args, kwargs)
         memory = self._lanes.slots[lane]
-        if memory is not None and self._serves(memory, order, call):
+        if memory is not None and memory.conditions.still_hold(call.conditions, self.network):
             self._lanes.slots[lane] = memory.halved(guidance, Conditions(half.conditions, self.network))
         output, computed = self._answer(lane, order, half, partial(network, *args, **kwargs))
         return rebuild_like(output)(guidance.complete(order, output[0])), computed

@@ -12,7 +12,7 @@ import faster_diffusion as fd
 from tests.pipelines.rows import ROWS
 
 KEYS = [0, 3]
-GUIDED = 5  # steps
+GUIDED = 4  # steps
 TEXT = ("prompt_embeds",)
 XL = (*TEXT, "add_text_embeds", "add_time_ids")
 # Row -> what has a row for each half of the batch. Other pipelines hand their callbacks too little to halve it.
@@ -42,7 +42,7 @@ def row(request):
 
 
 def end_guidance() -> Callable[..., dict[str, Any]]:
-    """A callback that leaves the unprompted half of the batch out from the sixth step on, once."""
+    """A callback that leaves the unprompted half of the batch out from the fifth step on, once."""
     seen = []
 
     def callback(pipe: Any, step: int, t: Any, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -31,14 +31,6 @@ def test_parallel_equals_sequential_and_a_second_call_the_first(row, pipe, untou
     assert torch.equal(row.sample(pipe), untouched)
 
 
-def test_key_steps_and_reused_steps_are_those_of_the_plan(row, pipe):
-    with fd.enable(pipe, key_steps=KEYS) as handle:
-        row.sample(pipe)
-    computed = row.computed(KEYS)
-    assert handle.summary().key_steps == tuple(sorted(set(computed)))
-    assert (handle.summary().computed, handle.summary().reused) == (len(computed), row.steps - len(computed))
-
-
 def test_a_batch_of_two_in_parallel_equals_sequential(row, pipe):
     if row.single:
         pytest.skip(row.single)
@@ -49,21 +41,23 @@ def test_a_batch_of_two_in_parallel_equals_sequential(row, pipe):
     torch.testing.assert_close(*made, **CLOSE)
 
 
-def test_the_encoder_runs_at_key_steps_and_the_decoder_once_a_group(row, pipe):
-    calls = {"encoder": 0, "decoder": 0}
+def test_key_steps_reused_steps_and_the_runs_of_encoder_and_decoder_are_those_of_the_plan(row, pipe):
+    runs = {"encoder": 0, "decoder": 0}
     network = row.network(pipe)
     encoder, decoder = stage_names(network)
     first, last = network.get_submodule(encoder[0]), network.get_submodule(decoder[-1])
     hooks = [
-        first.register_forward_pre_hook(lambda *_: calls.update(encoder=calls["encoder"] + 1)),
-        last.register_forward_pre_hook(lambda *_: calls.update(decoder=calls["decoder"] + 1)),
+        first.register_forward_pre_hook(lambda *_: runs.update(encoder=runs["encoder"] + 1)),
+        last.register_forward_pre_hook(lambda *_: runs.update(decoder=runs["decoder"] + 1)),
     ]
-    with fd.enable(pipe, key_steps=KEYS):
+    with fd.enable(pipe, key_steps=KEYS) as handle:
         row.sample(pipe)
     for hook in hooks:
         hook.remove()
-    keys = len(row.computed(KEYS))
-    assert calls == {"encoder": keys, "decoder": row.steps if row.alone else keys}
+    computed, summary = row.computed(KEYS), handle.summary()
+    assert summary.key_steps == tuple(sorted(set(computed)))
+    assert (summary.computed, summary.reused) == (len(computed), row.steps - len(computed))
+    assert runs == {"encoder": len(computed), "decoder": row.steps if row.alone else len(computed)}
 
 
 def test_after_an_exception_in_the_middle_the_next_call_is_clean(row, pipe, monkeypatch):

@@ -16,10 +16,10 @@ from diffusers.guiders.smoothed_energy_guidance import SmoothedEnergyGuidanceCon
 from diffusers.modular_pipelines.stable_diffusion_xl import StableDiffusionXLAutoBlocks
 
 import faster_diffusion as fd
+from tests.pipelines.rows.common import STEPS
 from tests.pipelines.rows.xl import pooled, xl
 
 KEYS = [0, 3, 4]
-STEPS = 10
 CLOSE = {"rtol": 0, "atol": 1e-3}
 BLOCKS = "mid_block.attentions.0.transformer_blocks"
 GUIDERS = {  # with the orders at which each call of a step begins

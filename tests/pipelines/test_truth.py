@@ -4,11 +4,10 @@ import inspect
 
 import pytest
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 import faster_diffusion as fd
 from tests.pipelines import oracle
+from tests.pipelines.flops import counted
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
@@ -23,15 +22,9 @@ def test_it_is_the_oracle_s_result(row, pipe):
 def test_the_flops_in_the_summary_are_those_counted(row, pipe):
     if row.twin_differs:
         pytest.skip(row.twin_differs)
-    # The fused attention kernel of the CPU has no FLOP formula in torch; as matrix products it has.
-    with (
-        fd.enable(pipe, key_steps=KEYS, parallel=False) as handle,
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
-    ):
+    with fd.enable(pipe, key_steps=KEYS, parallel=False) as handle, counted(row.network(pipe)) as counter:
         row.sample(pipe)
-    counted = sum(counter.get_flop_counts()[type(row.network(pipe)).__name__].values())
-    assert handle.summary().flops == counted
+    assert handle.summary().flops == counter.total
     assert handle.summary().flops < handle.summary().flops_untouched
 
 

@@ -21,7 +21,7 @@ from diffusers import (
 
 from tests import toys
 
-from .common import FRAMES, STEPS, Row, frames, image, tokenizer
+from .common import FRAMES, LATE, STEPS, STRENGTH, Row, frames, image, tokenizer
 from .xl import XL, pooled
 
 SIZE = {"num_frames": FRAMES, "height": 16, "width": 16}
@@ -151,8 +151,8 @@ ROWS = [
         "animate-diff-video-to-video",
         lambda: animate_diff(AnimateDiffVideoToVideoPipeline),
         lambda n: {**toys.prompt(n), "video": frames(n, 16)},
-        first=2,
-        call={"strength": 0.8, "height": 16, "width": 16},
+        first=LATE,
+        call={"strength": STRENGTH, "height": 16, "width": 16},
     ),
     Row(
         "animate-diff-video-to-video-controlnet",
@@ -163,8 +163,8 @@ ROWS = [
             "conditioning_frames": list(image(FRAMES + n - 1, 16)),
             "generator": torch.Generator().manual_seed(3),
         },
-        first=2,
-        call={"strength": 0.8, "height": 16, "width": 16},
+        first=LATE,
+        call={"strength": STRENGTH, "height": 16, "width": 16},
     ),
     Row(
         "personalized-image-animator",

@@ -16,7 +16,9 @@ from transformers import CLIPTokenizer
 
 from tests import toys
 
-STEPS = 10
+STEPS = 8
+LATE = 2  # the first order of a pipeline that changes an image ...
+STRENGTH = 1 - LATE / STEPS  # ... as strongly as this
 FRAMES = 3  # of a video
 
 

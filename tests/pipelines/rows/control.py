@@ -25,7 +25,7 @@ from diffusers import (
 
 from tests import toys
 
-from .common import Row, image, right_half
+from .common import LATE, STRENGTH, Row, image, right_half
 from .xl import pooled, xl
 
 XS = {  # ControlNet-XS counts on two layers a block
@@ -134,8 +134,8 @@ ROWS = [
         "controlnet-image-to-image",
         lambda: controlled(StableDiffusionControlNetImg2ImgPipeline),
         redrawn,
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
     Row(
         "controlnet-inpaint",
@@ -148,8 +148,8 @@ ROWS = [
         "controlnet-xl-image-to-image",
         lambda: controlled_xl(StableDiffusionXLControlNetImg2ImgPipeline),
         lambda n: redrawn(n, pooled),
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
     Row(
         "controlnet-xl-inpaint",

@@ -25,7 +25,7 @@ from diffusers import (
 
 from tests import toys
 
-from .common import Row, image, right_half, stable_diffusion
+from .common import LATE, STRENGTH, Row, image, right_half, stable_diffusion
 
 
 def v_prediction() -> Any:
@@ -112,8 +112,8 @@ ROWS = [
         "image-to-image",
         lambda: stable_diffusion(StableDiffusionImg2ImgPipeline),
         lambda n: {**toys.prompt(n), "image": image(n)},
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
     Row(
         "inpaint",

@@ -35,11 +35,11 @@ from transformers import (
 
 from tests import toys
 
-from .common import Row, image, right_half, tokenizer
+from .common import LATE, STRENGTH, Row, image, right_half, tokenizer
 
 WIDTH = 16  # of texts and images as embeddings
 SIZE = {"height": 32, "width": 32}
-STRENGTH = {**SIZE, "strength": 0.8}
+SMALL_CHANGE = {**SIZE, "strength": STRENGTH}
 
 
 def movq(levels: int = 2) -> VQModel:
@@ -168,8 +168,8 @@ ROWS = [
         "kandinsky-2.1-image-to-image",
         lambda: first(KandinskyImg2ImgPipeline),
         lambda n: {**prompted(n), "image": image(n)},
-        first=2,
-        call={**STRENGTH, "output_type": "pt"},
+        first=LATE,
+        call={**SMALL_CHANGE, "output_type": "pt"},
     ),
     Row(
         "kandinsky-2.1-inpaint",
@@ -182,8 +182,8 @@ ROWS = [
         "kandinsky-2.2-image-to-image",
         lambda: second(KandinskyV22Img2ImgPipeline),
         lambda n: {**embedded(n), "image": image(n)},
-        first=2,
-        call=STRENGTH,
+        first=LATE,
+        call=SMALL_CHANGE,
     ),
     Row(
         "kandinsky-2.2-inpaint",
@@ -201,8 +201,8 @@ ROWS = [
         "kandinsky-2.2-hint-image-to-image",
         lambda: second(KandinskyV22ControlnetImg2ImgPipeline, "image_hint", in_channels=8),
         lambda n: {**embedded(n), "hint": image(n, 128), "image": image(n)},
-        first=2,
-        call={**STRENGTH, "output_type": "pt"},
+        first=LATE,
+        call={**SMALL_CHANGE, "output_type": "pt"},
     ),
     Row(
         "kandinsky-2.2-combined",
@@ -219,7 +219,7 @@ ROWS = [
         "kandinsky-3-image-to-image",
         lambda: third(Kandinsky3Img2ImgPipeline),
         lambda n: {**attended(n), "image": image(n)},
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
 ]

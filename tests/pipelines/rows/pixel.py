@@ -18,7 +18,7 @@ from diffusers import (
 from examples import tiny
 from tests import toys
 
-from .common import Row, image, right_half
+from .common import LATE, STRENGTH, Row, image, right_half
 
 
 def first_stage(cls: type = IFPipeline) -> Any:
@@ -52,8 +52,8 @@ ROWS = [
         "if-stage-1-image-to-image",
         lambda: first_stage(IFImg2ImgPipeline),
         lambda n: {**toys.prompt(n), "image": image(n)},
-        first=2,
-        call={**PIXELS, "strength": 0.8},
+        first=LATE,
+        call={**PIXELS, "strength": STRENGTH},
     ),
     Row(
         "if-stage-1-inpaint",
@@ -71,8 +71,8 @@ ROWS = [
         "if-stage-2-image-to-image",
         lambda: second_stage(IFImg2ImgSuperResolutionPipeline),
         lambda n: {**toys.prompt(n), "image": image(n, 16), "original_image": image(n)},
-        first=2,
-        call={**PIXELS, "strength": 0.8},
+        first=LATE,
+        call={**PIXELS, "strength": STRENGTH},
     ),
     Row(
         "if-stage-2-inpaint",

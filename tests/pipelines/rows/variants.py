@@ -24,7 +24,7 @@ from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBe
 
 from tests import toys
 
-from .common import STEPS, Row, image, stable_diffusion, tokenizer
+from .common import LATE, STEPS, STRENGTH, Row, image, stable_diffusion, tokenizer
 from .images import as_one_generator
 from .xl import pooled, xl
 
@@ -41,7 +41,7 @@ def depth_to_image() -> Any:
 
 
 def latent_super_resolution() -> Any:
-    torch.manual_seed(0)
+    torch.manual_seed(4)  # with it no latent lies between two entries of the codebook, so near that rounding decides
     network = UNet2DModel(
         sample_size=16,
         in_channels=6,
@@ -169,7 +169,7 @@ ROWS = [
         "gligen",
         gligen,
         toys.prompt,
-        passes=((0, 5), (5, STEPS)),  # after half of the steps boxes do not count any more, so a key step begins
+        passes=((0, STEPS // 2), (STEPS // 2, STEPS)),  # then boxes do not count any more, so a key step begins
         call={
             "gligen_phrases": ["dog"],
             "gligen_boxes": [[0.1, 0.6, 0.5, 0.8]],
@@ -181,8 +181,8 @@ ROWS = [
         "depth-to-image",
         depth_to_image,
         lambda n: {**toys.prompt(n), "image": image(n), "depth_map": image(n)[:, 0]},
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
     Row(
         "latent-super-resolution",

@@ -23,7 +23,7 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 
 from tests import toys
 
-from .common import FRAMES, Row, image, tokenizer
+from .common import FRAMES, LATE, STEPS, STRENGTH, Row, image, tokenizer
 from .xl import pooled, xl
 
 BLOCKS: dict[str, Any] = {
@@ -113,9 +113,9 @@ def text_to_video_zero() -> Any:
 
 # Text2Video-Zero makes the first frame up to step 4, then goes back and makes all of them from step 3.
 ZERO: dict[str, Any] = {
-    "passes": ((0, 4), (3, 10)),  # of one frame, then of all
+    "passes": ((0, 4), (3, STEPS)),  # of one frame, then of all
     "alone": True,
-    "call": {"t0": 5, "t1": 6, "height": 32, "width": 32},
+    "call": {"t0": STEPS - 5, "t1": STEPS - 4, "height": 32, "width": 32},
 }
 
 
@@ -144,8 +144,8 @@ ROWS = [
             "video": list(image(FRAMES + n - 1)),  # it takes one video only
             "generator": torch.Generator().manual_seed(3),
         },
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
     Row(
         "image-to-video",

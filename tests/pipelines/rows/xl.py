@@ -15,7 +15,7 @@ from diffusers import (
 
 from tests import toys
 
-from .common import Row, image, right_half
+from .common import LATE, STEPS, STRENGTH, Row, image, right_half
 
 POOLED = 8  # width of SDXL's pooled prompt
 XL = {  # pooled text and image sizes beside the prompt
@@ -48,20 +48,20 @@ def xl(cls: type = StableDiffusionXLPipeline, **unet: Any) -> Any:
 
 ROWS = [
     Row("xl", xl, pooled),
-    Row("xl-base-of-two", xl, pooled, last=7, call={"denoising_end": 0.7}),
+    Row("xl-base-of-two", xl, pooled, last=5, call={"denoising_end": 5 / STEPS}),
     Row(
         "xl-refiner-of-two",
         lambda: xl(StableDiffusionXLImg2ImgPipeline),
         lambda n: {**pooled(n), "image": image(n, 16, 4)},
-        first=7,
-        call={"denoising_start": 0.7},
+        first=5,
+        call={"denoising_start": 5 / STEPS},
     ),
     Row(
         "xl-image-to-image",
         lambda: xl(StableDiffusionXLImg2ImgPipeline),
         lambda n: {**pooled(n), "image": image(n)},
-        first=2,
-        call={"strength": 0.8},
+        first=LATE,
+        call={"strength": STRENGTH},
     ),
     Row(
         "xl-inpaint",
