@@ -36,6 +36,7 @@ def test_a_config_goes_to_a_dictionary_of_plain_values():
         "forecast": {"order": 0, "damping": 1.0},
         "gate": None,
         "guidance_until": None,
+        "correction": None,
     }
 
 

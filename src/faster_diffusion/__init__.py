@@ -28,9 +28,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``fd.demo``, ``fd.compat`` and ``fd.tune`` are loaded when they are first asked for."""
+    """``fd.demo``, ``fd.compat``, ``fd.tune`` and ``fd.fit`` are loaded when they are first asked for."""
     if name in ("compat", "demo"):
         return import_module(f"{__name__}.{name}")
-    if name == "tune":
-        return import_module(f"{__name__}.tuning").tune
+    if name in ("fit", "tune"):
+        return getattr(import_module(f"{__name__}.tuning"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .correction import Correction
 from .forecast import Forecast
 from .gate import Gate
 from .reuse import Reuse
@@ -51,6 +52,8 @@ class PropagationConfig:
             ``key_steps=[0]`` it decides alone.
         guidance_until: the share of the steps after which the unprompted half of a guided batch is not computed any
             more, but taken to differ from the prompted half as at the key steps before; ``None`` computes it always.
+        correction: what is added to the predictions, fitted for a number of steps of a solver
+            (``faster_diffusion.tuning.fit``, whose profile has it); ``None`` leaves them as they are.
     """
 
     key_steps: KeySteps | str | int | Iterable[int] | Rule = "paper"
@@ -60,6 +63,7 @@ class PropagationConfig:
     forecast: Forecast | int | None = None
     gate: Gate | float | None = None
     guidance_until: float | None = None
+    correction: Correction | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key_steps", KeySteps.parse(self.key_steps))
@@ -67,6 +71,7 @@ class PropagationConfig:
         object.__setattr__(self, "reuse", Reuse.parse(self.reuse))
         object.__setattr__(self, "forecast", Forecast.parse(self.forecast))
         object.__setattr__(self, "gate", Gate.parse(self.gate))
+        object.__setattr__(self, "correction", Correction.parse(self.correction))
         if self.guidance_until is not None and not 0 <= self.guidance_until <= 1:
             raise ValueError(f"guidance_until is a share of the steps, 0 to 1, or None; got {self.guidance_until!r}.")
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
@@ -89,6 +94,7 @@ class PropagationConfig:
             "forecast": asdict(Forecast.parse(self.forecast)),
             "gate": asdict(self.gate) if isinstance(self.gate, Gate) else None,
             "guidance_until": self.guidance_until,
+            "correction": asdict(self.correction) if isinstance(self.correction, Correction) else None,
         }
 
     @classmethod

@@ -15,6 +15,7 @@ from .call import NetworkCall, rebuild_like
 from .compiled import as_a_step, compiled_around, is_compiled, is_compiled_whole
 from .conditions import Conditions
 from .config import PropagationConfig
+from .correction import Correction, Terms
 from .forecast import Forecast, History
 from .gate import Gate, Pace
 from .guidance import Guidance, is_guided
@@ -130,6 +131,8 @@ class Run:
         self._gate = Gate.parse(config.gate)
         self._guided_until = config.guidance_until
         self._guidance: dict[int, Guidance] = {}  # of each lane
+        self._correction = Correction.parse(config.correction)
+        self._terms: Terms | None = None  # of the correction, from its first call on
         self._limit = 1 if self._split.before else config.group_limit  # a latent is not known ahead
         self._lanes: Lanes[Memory] = Lanes()
         self._compiled = is_compiled(root)
@@ -159,7 +162,7 @@ class Run:
                 guidance.learn(order, output[0], call, self.network)
         calls.computed += computed
         calls.reused += not computed
-        return output
+        return output if self._correction is None else self._corrected(lane, order, call, output)
 
     def _answer_half(
         self, lane: int, order: int, call: NetworkCall, guidance: Guidance, network: Callable[..., Any]
@@ -183,6 +186,22 @@ class Run:
         if order not in memory.predictions:
             self._decode(memory, order, call)
         return memory.answer(order), False
+
+    def _corrected(self, lane: int, order: int, call: NetworkCall, output: Any) -> Any:
+        """The output with what is to be added to the prediction of this step."""
+        correction = self._correction
+        assert correction is not None
+        reason = correction.fits(len(self.plan.trajectory), is_guided(call))
+        if lane:
+            reason = "the network is called several times a step"
+        if reason is not None:
+            self.warn(f"The correction is left out: {reason}.")
+            return output
+        if self._terms is None:
+            self._terms = Terms(correction.channels, correction.guided, self.layout.prompted)
+        terms = self._terms.at(order, output[0], call.sample)
+        weights = terms.new_tensor(correction.weights[order])
+        return rebuild_like(output)(self._terms.corrected(output[0], terms, weights))
 
     def _guidance_of(self, lane: int) -> Guidance | None:
         if self._guided_until is None:

@@ -6,8 +6,9 @@
 Needs the extra ``eval``. The command is `faster-diffusion tune`.
 """
 
+from .fitting import fit
 from .results import Figure, Point, Tuning
 from .run import tune
 from .space import Space
 
-__all__ = ["Figure", "Point", "Space", "Tuning", "tune"]
+__all__ = ["Figure", "Point", "Space", "Tuning", "fit", "tune"]

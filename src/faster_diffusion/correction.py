@@ -1,0 +1,90 @@
+"""Predictions set right: what is added to them, so that a few large steps lead where many small ones do.
+
+Between two network calls a sampler moves the latent along what they predicted. Which combination of the last
+predictions, of what guidance adds and of the latent itself leads nearest to where a run of many steps goes differs
+from step to step, and hardly from prompt to prompt: a few numbers a step, fitted once (`faster_diffusion.tuning.fit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+TERMS = ("prediction", "guidance", "latent", "change of the prediction", "change of guidance")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What is added to the predictions of a run, alike to both halves of a guided batch.
+
+    Args:
+        weights: (network calls of a run, 5), of the prompted prediction, of what it differs by from the unprompted
+            one, of the latent as the network sees it, and of the change of the first two since the call before.
+        channels: of the latent. What a network predicts beyond them, a variance, is left as it is.
+        guided: whether a batch is the same latents twice, for classifier-free guidance.
+    """
+
+    weights: tuple[tuple[float, ...], ...] = field(repr=False)
+    channels: int
+    guided: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", tuple(map(tuple, self.weights)))
+        if not self.weights or any(len(step) != len(TERMS) for step in self.weights):
+            raise ValueError(f"Correction.weights are {len(TERMS)} numbers for every network call of a run.")
+
+    @classmethod
+    def parse(cls, value: Correction | Mapping[str, Any] | None) -> Correction | None:
+        """Reads what ``dataclasses.asdict`` makes of one, too."""
+        return cls(**value) if isinstance(value, Mapping) else value
+
+    def fits(self, calls: int, guided: bool) -> str | None:
+        """Why it cannot be used in a run of so many network calls, guided or not; ``None`` if it can."""
+        if calls != len(self.weights):
+            return f"it was fitted for {len(self.weights)} network calls, and this run has {calls}"
+        if guided != self.guided:
+            return f"it was fitted {'with' if self.guided else 'without'} guidance, and this run is otherwise"
+        return None
+
+
+class Terms:
+    """What a correction combines, followed from call to call through a run.
+
+    Args:
+        channels: of the latent, as in [`Correction`].
+        prompted: which half of a guided batch has the prompt.
+    """
+
+    def __init__(self, channels: int, guided: bool, prompted: int) -> None:
+        self._channels, self._guided, self._prompted = channels, guided, prompted
+        self._before: tuple[int, torch.Tensor, torch.Tensor] | None = None  # order, prediction, guidance
+
+    def at(self, order: int, prediction: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
+        """Stacked along a last dimension, (B, C, ..., 5), in single precision.
+
+        Args:
+            prediction: of the network, (B, C', ...), or (2 B, C', ...) with guidance.
+            sample: what it saw, of as many rows.
+        """
+        prediction, sample = (x[:, : self._channels].float() for x in (prediction, sample))
+        guidance = torch.zeros_like(prediction)
+        if self._guided:
+            halves = prediction.chunk(2)
+            prediction, sample = halves[self._prompted], sample.chunk(2)[0]
+            guidance = prediction - halves[1 - self._prompted]
+        changes = torch.zeros_like(prediction), torch.zeros_like(prediction)
+        if self._before is not None and self._before[0] == order - 1:
+            changes = prediction - self._before[1], guidance - self._before[2]
+        self._before = order, prediction.clone(), guidance
+        return torch.stack([prediction, guidance, sample, *changes], dim=-1)
+
+    def corrected(self, prediction: torch.Tensor, terms: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """A prediction, (B, C', ...) or (2 B, C', ...), with the combination of its terms, (B, C, ..., 5), added."""
+        added = (terms @ weights).to(prediction.dtype)
+        added = torch.cat([added] * (len(prediction) // len(added)))
+        prediction = prediction.clone()  # may be the network's own
+        prediction[:, : self._channels] += added
+        return prediction

@@ -1,0 +1,102 @@
+"""Fitted corrections: they lead a short run where a long one goes, on prompts that they were not fitted to."""
+
+import logging
+
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline
+from PIL import Image
+
+import faster_diffusion as fd
+from faster_diffusion.arms import Arm
+from faster_diffusion.evaluation import Prompt, Settings
+from tests.evaluation import tiny
+
+PROMPTS = [Prompt(letter, 10 + number) for number, letter in enumerate("abcdef")]
+SETTINGS = Settings(guidance=3.0)
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny.pipeline()
+
+
+def fit(pipe, arm="ddim-trailing:4", prompts=PROMPTS, **options):
+    return fd.fit(pipe, arm, prompts, **{"settings": SETTINGS, "reference_steps": 20, **options})
+
+
+def latents(pipe, steps, guidance=3.0):
+    generators = [torch.Generator().manual_seed(prompt.seed) for prompt in PROMPTS]
+    texts = [prompt.text for prompt in PROMPTS]
+    return pipe(
+        texts, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="latent"
+    ).images
+
+
+@pytest.mark.parametrize("arm", ["ddim-trailing:4", "unipc-trailing:4", "euler:4", "ddim-trailing:6 + 0,1,3 + output"])
+def test_the_profile_s_run_is_as_near_to_the_long_run_as_the_fitted_one_was(pipe, arm, tmp_path):
+    profile = fit(pipe, arm)
+    profile.save(tmp_path / "fitted.json")
+    with fd.enable(pipe, key_steps=tmp_path / "fitted.json") as handle:
+        made = latents(pipe, handle.profile.steps)
+    with Arm.parse(profile.measured["reference"]).applied(pipe):
+        there = latents(pipe, Arm.parse(profile.measured["reference"]).step_count)
+    for rows, split in ((slice(4), "fitted"), (slice(4, None), "held out")):
+        error = float((made[rows] - there[rows]).norm() / there[rows].norm())
+        assert error == pytest.approx(profile.measured["error"][split], rel=1e-2)
+    assert profile.measured["error"]["fitted"] < profile.measured["error_uncorrected"]["fitted"]
+    assert profile.measured["prompts"] == {"fitted": 4, "held out": 2}
+
+
+def test_the_pipeline_is_left_as_it_was(pipe):
+    scheduler, before = pipe.scheduler, latents(pipe, 4)
+    fit(pipe)
+    fit(pipe, "steps:4")
+    assert pipe.scheduler is scheduler
+    assert "step" not in vars(scheduler)
+    assert not fd.is_enabled(pipe)
+    assert torch.equal(latents(pipe, 4), before)
+
+
+def test_the_same_again_gives_the_same(pipe):
+    assert fit(pipe) == fit(pipe)
+
+
+def test_without_guidance_too(pipe):
+    profile = fit(pipe, settings=Settings(guidance=1.0))
+    assert not profile.config.correction.guided
+    assert profile.measured["error"]["fitted"] < profile.measured["error_uncorrected"]["fitted"]
+
+
+def test_a_pipeline_that_starts_from_a_picture_is_corrected_from_there_on(pipe, tmp_path):
+    Image.new("RGB", (32, 32), "teal").save(tmp_path / "start.png")
+    prompts = [Prompt(prompt.text, prompt.seed, start=tmp_path / "start.png") for prompt in PROMPTS]
+    profile = fit(StableDiffusionImg2ImgPipeline.from_pipe(pipe), "ddim-trailing:5", prompts)
+    assert [any(step) for step in profile.config.correction.weights] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("arm", "options", "reason"),
+    [
+        ("all", {}, "fitted for a number of steps"),
+        ("ddim:4 + tome:0.5", {}, "leave tome out"),
+        ("heun:4", {}, "one network call a step; heun:4 makes 7 in 4"),
+        ("euler-a:4", {}, "draws noise at every step"),
+        ("ddim:4", {"held_out": 6}, "at least one has to fit"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_and_the_pipeline_left_as_it_was(pipe, arm, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        fit(pipe, arm, **options)
+    assert "step" not in vars(pipe.scheduler)
+    assert not fd.is_enabled(pipe)
+
+
+def test_one_that_does_not_help_others_says_so(pipe, caplog, monkeypatch):
+    from faster_diffusion.tuning import fitting
+
+    monkeypatch.setattr(fitting, "_least_squares", lambda terms, missing: torch.full((5,), 0.5).double())
+    with caplog.at_level(logging.WARNING):
+        profile = fit(pipe)
+    assert "NOT CONFIRMED" in profile.notes[-1]
+    assert "does not help on held-out prompts" in caplog.text
