@@ -66,7 +66,8 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
     def run(arm: Arm) -> list[Image.Image]:
         return sampled(arm, arm.applied(pipe))
 
-    reference = run(Arm.parse(REFERENCE))
+    long = Arm.parse(REFERENCE)
+    reference = run(long)
 
     def row(arm: Arm, images: Sequence[Image.Image], **more: Any) -> dict[str, Any]:
         values = [psnr(*pair) for pair in zip(images, reference, strict=True)]
@@ -78,7 +79,8 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
             arm = Arm(solver, count)
             rows.append(row(arm, run(arm), corrected=False))
             if count in steps and solver in CORRECTED:
-                profile = fd.fit(pipe, arm, prompts[:fitted], settings=settings, held_out=0)
+                to = {"settings": settings, "held_out": 0, "reference_steps": long.steps(150)}
+                profile = fd.fit(pipe, arm, prompts[:fitted], **to)
                 with arm.applied(pipe):
                     put_on = fd.enable(pipe, profile.config)
                     images = sampled(replace(arm, solver=None), put_on)
@@ -86,7 +88,7 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
     return {
         "model": model,
         "guidance": guidance,
-        "reference": REFERENCE,
+        "reference": long.spec,
         "prompts": {"fitted": fitted, "held out": held_out},
         "machine": machine(),
         "versions": versions(),

@@ -3,8 +3,8 @@
     python -m benchmarks.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
-pipelines, key_steps, compiled, forecasts, or speed for all cases that were measured; what stands between the comments
-is made from benchmarks/results.
+pipelines, key_steps, compiled, corrections, forecasts, or speed for all cases that were measured; what stands between
+the comments is made from benchmarks/results.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import flops, key_steps, pipelines
+from benchmarks import corrections, flops, key_steps, pipelines
 from faster_diffusion.benchmark import report as speed
 from faster_diffusion.benchmark.cases import MODES
 from faster_diffusion.benchmark.results import read_reports
@@ -25,7 +25,7 @@ from recipes.card import table as markdown_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-DOCS = ("analysis", "benchmarks", "compile-and-offload", "pipelines", "plans")
+DOCS = ("analysis", "benchmarks", "compile-and-offload", "corrections", "pipelines", "plans")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in DOCS))
 _TABLE = re.compile(r"<!-- table (?P<name>[^\n]+) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -49,6 +49,7 @@ def table(name: str) -> str:
         "key_steps": _each(_key_steps),
         "speed": _each(_speed),
         "compiled": _each(_compiled),
+        "corrections": _each(_corrections),
         "forecasts": _forecasts,
     }
     paths = sorted(RESULTS.glob(f"{name}*.json"))
@@ -71,6 +72,11 @@ def _pipelines(path: Path) -> str:
 def _fidelity(path: Path) -> str:
     found = Evaluation.read(path)
     return f"{fidelity.circumstances(found)}\n\n{fidelity.markdown(found)}"
+
+
+def _corrections(path: Path) -> str:
+    report = json.loads(path.read_text())
+    return f"{report['model']}, guidance {report['guidance']:g}:\n\n{corrections.table(report)}"
 
 
 def _key_steps(path: Path) -> str:

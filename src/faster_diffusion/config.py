@@ -94,7 +94,7 @@ class PropagationConfig:
             "forecast": asdict(Forecast.parse(self.forecast)),
             "gate": asdict(self.gate) if isinstance(self.gate, Gate) else None,
             "guidance_until": self.guidance_until,
-            "correction": asdict(self.correction) if isinstance(self.correction, Correction) else None,
+            "correction": self.correction.to_dict() if isinstance(self.correction, Correction) else None,
         }
 
     @classmethod

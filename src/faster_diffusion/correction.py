@@ -25,20 +25,25 @@ class Correction:
             one, of the latent as the network sees it, and of the change of the first two since the call before.
         channels: of the latent. What a network predicts beyond them, a variance, is left as it is.
         guided: whether a batch is the same latents twice, for classifier-free guidance.
+        source: the profile that it was read from, for people.
     """
 
     weights: tuple[tuple[float, ...], ...] = field(repr=False)
     channels: int
     guided: bool
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", tuple(map(tuple, self.weights)))
         if not self.weights or any(len(step) != len(TERMS) for step in self.weights):
             raise ValueError(f"Correction.weights are {len(TERMS)} numbers for every network call of a run.")
 
+    def to_dict(self) -> dict[str, Any]:
+        return {"weights": [list(step) for step in self.weights], "channels": self.channels, "guided": self.guided}
+
     @classmethod
     def parse(cls, value: Correction | Mapping[str, Any] | None) -> Correction | None:
-        """Reads what ``dataclasses.asdict`` makes of one, too."""
+        """Reads what ``to_dict`` makes of one, too."""
         return cls(**value) if isinstance(value, Mapping) else value
 
     def fits(self, calls: int, guided: bool) -> str | None:

@@ -5,6 +5,9 @@ import pytest
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.arms.peers import DeepCache, TGate, ToMe
+from faster_diffusion.correction import Correction
+from faster_diffusion.profile import Fingerprint, Profile, Solver
+from tests import toys
 
 CANONICAL = (
     "untouched",
@@ -119,3 +122,23 @@ def test_a_mistake_is_said_in_one_sentence_with_the_remedy(spec, says):
     with pytest.raises(ValueError, match=says) as error:
         Arm.parse(spec)
     assert "\n" not in str(error.value)
+
+
+def test_a_correction_is_that_of_a_profile(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pipe = toys.stable_diffusion()
+    made = Correction(((0.0, 0.5, 0.0, 0.0, 0.0),) * 4, channels=4, guided=True)
+    for file, correction in (("fitted.json", made), ("plain.json", None)):
+        config = fd.PropagationConfig("all", prior_noise=None, correction=correction)
+        Profile(Fingerprint.of(pipe, pipe.unet), Solver.of(pipe.scheduler), 4, config).save(file)
+    arm = Arm.parse("corrected:fitted.json + ddim:4 + all")
+    assert arm.propagation.correction == made
+    assert arm.spec == "ddim:4 + all + corrected:fitted.json"
+    assert Arm.parse(arm.spec) == arm
+    for spec, says in (
+        ("all + corrected", "lacks the profile"),
+        ("all + corrected:plain.json", "that profile has no correction"),
+        ("corrected:fitted.json", "has no key steps"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            Arm.parse(spec)

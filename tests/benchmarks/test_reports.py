@@ -1,8 +1,10 @@
 """The benchmark scripts on models that take milliseconds."""
 
+import json
+
 import pytest
 
-from benchmarks import figures, flops, key_steps
+from benchmarks import corrections, figures, flops, key_steps
 
 
 def test_flops_of_a_plan():
@@ -12,6 +14,16 @@ def test_flops_of_a_plan():
     assert paper["keys"] == 9
     assert paper["saved"] == pytest.approx(41 / 50 * row["encoder_share"])
     assert len(flops.table(report).splitlines()) == 2 + len(report)
+
+
+def test_corrected_runs_stand_beside_plain_ones(monkeypatch):
+    monkeypatch.setattr(corrections, "REFERENCE", "ddim-trailing:6")
+    monkeypatch.setattr(corrections, "MORE", (3,))
+    report = corrections.measure("scenes", 5.0, [2], fitted=1, held_out=2)
+    assert [(row["calls"], row["corrected"]) for row in report["rows"]].count((2, True)) == len(corrections.CORRECTED)
+    header, _, two, three = corrections.table(json.loads(json.dumps(report))).splitlines()
+    assert header.count(", corrected |") == len(corrections.CORRECTED)
+    assert (two.count(" dB ["), three.count(" dB [")) == (5, 3)
 
 
 def test_placements_of_key_steps_are_judged_by_what_they_keep(monkeypatch):

@@ -9,6 +9,7 @@ import torch
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.evaluation import Settings
+from faster_diffusion.profile import Profile
 from faster_diffusion.tuning import profiles
 from faster_diffusion.tuning import run as run_module
 from faster_diffusion.tuning.lab import Lab
@@ -60,6 +61,15 @@ def test_the_best_plans_are_tried_without_the_unprompted_half_at_their_end(run):
     assert any("output" in spec and spec.endswith("guidance:0.5") for spec in tried)
 
 
+def test_short_runs_are_corrected_too_and_each_is_fitted_once(run, monkeypatch):
+    file = "corrections/ddim-trailing-3.json"
+    tried = {json.loads(text)["arm"] for text in tiny.fidelity(run.folder).values()}
+    assert f"ddim-trailing:3 + all + corrected:{file}" in tried
+    assert Profile.load(run.folder / file).measured["reference"] == "ddim-trailing:12"
+    monkeypatch.setattr(run_module, "fit", lambda *args, **options: pytest.fail("fitted anew"))
+    tiny.run(run.folder, max_seconds=100)
+
+
 def test_held_out_prompts_confirm_what_became_a_profile(run):
     assert all(run.found.point(arm).held_out is not None for arm in run.found.profiles.values())
 
@@ -106,7 +116,7 @@ def test_without_time_the_rivals_are_measured_and_it_is_said_that_not_all_was_tr
 
 
 def test_what_leads_when_time_is_up_is_measured_in_full(tmp_path, monkeypatch):
-    moments = itertools.chain([0.0] * 4, itertools.repeat(61.0))  # the start, three plans, and late
+    moments = itertools.chain([0.0] * 5, itertools.repeat(61.0))  # the start, a correction, three plans, and late
     monkeypatch.setattr(run_module.clock, "monotonic", lambda: next(moments))
     found = tiny.run(tmp_path / "run", budget_minutes=1, rounds=1)
     assert not found.complete

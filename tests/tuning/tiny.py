@@ -18,6 +18,7 @@ SPACE = Space(
     reuse=("encoder",),
     gaps=(2,),
     fewer=(2, 4),
+    corrected=(3,),
     guidance=(0.5,),
     beside=("ddim:8 + paper", "dpm++:4 + deepcache:2"),
 )

@@ -37,7 +37,8 @@ class Arm:
         - key steps: ``paper``, ``uniform:4``, another preset, or orders ``0,1,2,5``; with them ``sequential`` or
           ``parallel:N`` (at most N steps decoded at once), ``noise`` or ``noise:ALPHA``, what is reused
           (``decoder:N``, ``deep:N``, ``layers:N``, ``output``), ``forecast:DEGREE`` or ``forecast:DEGREE:DAMPING``,
-          ``gate:TOLERANCE`` or ``gate:TOLERANCE:LONGEST``, and ``guidance:SHARE`` (``guidance_until``);
+          ``gate:TOLERANCE`` or ``gate:TOLERANCE:LONGEST``, ``guidance:SHARE`` (``guidance_until``), and
+          ``corrected:FILE``, the correction of a profile;
         - peers: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO`` or
           ``tome:RATIO:DOWNSAMPLE``, ``tgate:STEP``.
 

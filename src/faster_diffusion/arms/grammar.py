@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..config import PriorNoise, PropagationConfig
+from ..correction import Correction
 from ..forecast import Forecast
 from ..gate import Gate
+from ..profile import Profile
 from ..reuse import Reuse
 from ..schedule import PRESETS, KeySteps
 from ..solvers import SOLVERS
 from .peers import PEERS, DeepCache, Peer, TGate, ToMe
 
 UNTOUCHED = "untouched"
-_PLANS = ("reuse", "forecast", "gate", "guidance")  # in the order of PropagationConfig's fields
+_PLANS = ("reuse", "forecast", "gate", "guidance", "correction")  # in the order of PropagationConfig's fields
 _JOIN = re.compile(r"(?<!\+)\+(?!\+)")  # not the pluses of dpm++
 
 
@@ -56,6 +59,9 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
             parts.append(f"gate:{gate.tolerance:g}" + (f":{gate.longest}" if gate.longest != Gate.longest else ""))
         if propagation.guidance_until is not None:
             parts.append(f"guidance:{propagation.guidance_until:g}")
+        correction = Correction.parse(propagation.correction)
+        if correction is not None:
+            parts.append(f"corrected:{correction.source or 'not saved'}")
         if propagation.parallel is not True:
             parts.append("sequential" if propagation.group_limit == 1 else f"parallel:{propagation.parallel}")
         noise = propagation.prior_noise
@@ -67,6 +73,8 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
 def _part(part: str) -> tuple[str, Any]:
     """What kind of thing a part says, and what it says."""
     name, _, argument = part.partition(":")
+    if name.strip().lower() == "corrected":
+        return "correction", _correction(part, argument.strip())
     name, arguments = name.strip().lower(), [value.strip() for value in argument.split(":")] if argument else []
     if name == "steps" or (name in SOLVERS and arguments):
         return "number of steps", (None if name == "steps" else name, _number(part, arguments))
@@ -98,6 +106,16 @@ def _part(part: str) -> tuple[str, Any]:
 def _forecast(part: str, arguments: list[str]) -> Forecast:
     damping = {"damping": _fraction(part, arguments[1:])} if len(arguments) > 1 else {}
     return Forecast(_number(part, arguments[:1]), **damping)
+
+
+def _correction(part: str, path: str) -> Correction:
+    """That of a profile."""
+    if not path:
+        raise ValueError(f"Arm part {part!r} lacks the profile that has the correction, as in corrected:fitted.json.")
+    correction = Correction.parse(Profile.load(path).config.correction)
+    if correction is None:
+        raise ValueError(f"Arm part {part!r}: that profile has no correction; fd.fit makes one that has.")
+    return replace(correction, source=path)
 
 
 def _peer(part: str, name: str, arguments: list[str]) -> Peer:
@@ -148,5 +166,5 @@ def _fraction(part: str, arguments: list[str]) -> float:
 HELP = (
     "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
     "all, 0,1,2,5) with output, decoder:N, deep:N or layers:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
-    "sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
+    "corrected:fitted.json, sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
 )

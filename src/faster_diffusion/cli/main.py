@@ -10,6 +10,7 @@ from .bench import bench
 from .demo import demo
 from .errors import show_our_warnings_only
 from .evaluate import evaluate
+from .fit import fit
 from .generate import generate
 from .info import info
 from .tune import tune
@@ -47,3 +48,4 @@ app.command()(evaluate)
 app.command()(bench)
 app.command()(analyze)
 app.command()(tune)
+app.command()(fit)

@@ -1,6 +1,7 @@
 """A tuning on disk: what is there is whole and is not measured again.
 
 manifest.json            what is tuned; another tuning does not go on from it
+corrections/             profiles of short runs that are corrected
 calibration/, held-out/  images that others are compared with, see `evaluation.store`
 fidelity/ARM.json        likeness of an arm's images, batch by batch
 speed.json               seconds a network call and a step, for ranking
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ class Records:
         return batches
 
     def put_fidelity(self, arm: Arm, batches: Mapping[str, Any]) -> None:
-        write_json(self._path(arm), {"arm": arm.spec, "batches": dict(sorted(batches.items()))})
+        write_json(self._path(arm), {"arm": self._spec(arm), "batches": dict(sorted(batches.items()))})
 
     def fact(self, name: str) -> Any:
         """A fact of the tuning as a whole, if it is known."""
@@ -51,4 +53,8 @@ class Records:
         write_json(self.folder / f"{name}.json", value)
 
     def _path(self, arm: Arm) -> Path:
-        return self.folder / "fidelity" / f"{hashlib.sha256(arm.spec.encode()).hexdigest()[:16]}.json"
+        return self.folder / "fidelity" / f"{hashlib.sha256(self._spec(arm).encode()).hexdigest()[:16]}.json"
+
+    def _spec(self, arm: Arm) -> str:
+        """An arm's text with files of this folder told from here on, so that it may be moved."""
+        return arm.spec.replace(f"{self.folder}{os.sep}", "")

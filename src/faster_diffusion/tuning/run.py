@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from .. import solvers
 from ..arms import Arm
 from ..benchmark import machine
@@ -16,9 +18,10 @@ from ..evaluation.extra import check_extra
 from ..evaluation.fingerprint import fingerprint, versions
 from ..evaluation.prompts import Prompt
 from ..files import write_json
-from ..profile import Solver
+from ..profile import SUFFIX, Solver
 from ..stages import network_of
 from . import levels, placement, profiles, report, search, speed
+from .fitting import fit
 from .halving import front
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
@@ -99,7 +102,8 @@ def tune(
         rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
         told = _speed(lab, space)
         search.measured(lab, rivals, CALIBRATION, progress, "fewer steps")
-        plans, unfit_plans = _able(pipe, space.plans(network_of(pipe), _placed(lab, space)))
+        corrected, unfit_corrected = _corrected(lab, space, until, progress)
+        plans, unfit_plans = _able(pipe, [*corrected, *space.plans(network_of(pipe), _placed(lab, space))])
         costs = {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in (*rivals, *plans)}
         finalists, complete = search.best_plans(lab, plans, costs, until, progress)
         halved, unfit_halved = _able(pipe, without_guidance(finalists if complete else (), space.guidance))
@@ -128,7 +132,7 @@ def tune(
             levels.level(psnr, points, _curves(points, own or "own"), times) for psnr in sorted({*LEVELS, min_psnr})
         ),
         profiles=chosen,
-        unfit={**unfit, **unfit_plans, **unfit_halved},
+        unfit={**unfit, **unfit_corrected, **unfit_plans, **unfit_halved},
         tried=len(list((records.folder / "fidelity").glob("*.json"))),
         complete=complete,
     )
@@ -158,6 +162,27 @@ def _speed(lab: Lab, space: Space) -> Speed:
         known = Speed.told(lab.pipe, lab.prompts[CALIBRATION][:1], lab.settings, reuse).to_dict()
         lab.records.put_fact("speed", known)
     return Speed(**known)
+
+
+def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> tuple[list[Arm], dict[str, str]]:
+    """Short runs, each with a correction that is fitted once for a tuning, and why others cannot be fitted."""
+    folder, prompts = lab.records.folder / "corrections", lab.prompts[CALIBRATION]
+    first = [prompts[number] for number in lab.batches(CALIBRATION)[0]]
+    long = lab.reference.steps(lab.settings.steps[0])
+    corrected, unfit = [], {}
+    for solver, steps in tqdm(space.corrected_runs, desc="corrections", unit="run", disable=not progress):
+        if until is not None and clock.monotonic() > until:
+            break
+        path, arm = folder / f"{solver}-{steps}{SUFFIX}", Arm(solver, steps)
+        try:
+            if not path.is_file():
+                made = fit(lab.pipe, arm, first, settings=lab.settings, held_out=0, reference_steps=long)
+                folder.mkdir(exist_ok=True)
+                made.save(path)
+            corrected.append(Arm.parse(f"{arm.spec} + all + corrected:{path}"))
+        except ValueError as error:
+            unfit[f"{arm.spec} + all + corrected"] = str(error)
+    return corrected, unfit
 
 
 def _placed(lab: Lab, space: Space) -> dict[tuple[str, int], dict[int, list[int]]]:

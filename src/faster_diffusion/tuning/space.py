@@ -25,7 +25,8 @@ class Space:
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
         fewer: steps of plain runs, the rivals of plans.
-        guidance: shares of the steps after which such runs, and the best plans, compute the prompted half alone.
+        corrected: steps of runs that are corrected, see `fitting`; they are fitted to the first batch of prompts.
+        guidance: shares of the steps after which plain runs, and the best plans, compute the prompted half alone.
         beside: other rivals.
     """
 
@@ -37,6 +38,7 @@ class Space:
     reuse: tuple[str, ...] = ("encoder", "decoder:2", "deep:1")
     gaps: tuple[int, ...] = (2, 4)
     fewer: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
+    corrected: tuple[int, ...] = (4, 5, 6, 8, 10)
     guidance: tuple[float, ...] = (0.75,)
     beside: tuple[str, ...] = (
         "ddim:50 + paper",
@@ -52,6 +54,11 @@ class Space:
     def runs(self) -> list[tuple[str, int]]:
         """Solvers with the numbers of steps of plans."""
         return [(solver, steps) for solver in self.solvers for steps in self.steps]
+
+    @property
+    def corrected_runs(self) -> list[tuple[str, int]]:
+        """Solvers with few steps, to be corrected."""
+        return [(solver, steps) for solver in self.solvers for steps in self.corrected]
 
     @property
     def short_runs(self) -> list[tuple[str, int]]:
@@ -112,7 +119,7 @@ def without_guidance(plans: Sequence[Arm], shares: Sequence[float]) -> list[Arm]
     return [
         replace(plan, propagation=replace(config, guidance_until=share), name="")
         for plan, config in configs
-        if config is not None and config.guidance_until is None
+        if config is not None and config.guidance_until is None and config.correction is None  # fitted with both
         for share in shares
     ]
 
