@@ -62,6 +62,12 @@ def test_the_same_again_gives_the_same(pipe):
     assert fit(pipe) == fit(pipe)
 
 
+def test_a_correction_is_not_fitted_upon_another(pipe, tmp_path):
+    fit(pipe).save(tmp_path / "fitted.json")
+    with pytest.raises(ValueError, match="has a correction already"):
+        fit(pipe, f"ddim-trailing:4 + all + corrected:{tmp_path / 'fitted.json'}")
+
+
 def test_without_guidance_too(pipe):
     profile = fit(pipe, settings=Settings(guidance=1.0))
     assert not profile.config.correction.guided

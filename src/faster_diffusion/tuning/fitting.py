@@ -71,6 +71,8 @@ def fit(
         raise ValueError(f"A correction is fitted for a number of steps, as in ddim-trailing:8; {arm.spec!r} has none.")
     if arm.peers:
         raise ValueError(f"A correction is fitted for a solver and a plan; leave {arm.peers[0].name} out.")
+    if arm.propagation is not None and arm.propagation.correction is not None:
+        raise ValueError(f"{arm.spec!r} has a correction already; leave it out to fit another.")
     if not 0 <= held_out < len(named):
         raise ValueError(f"Of {len(named)} prompts {held_out} are held out: at least one has to fit.")
     check_askable([pipe], named)
