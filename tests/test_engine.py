@@ -87,6 +87,7 @@ def test_the_summary_counts_what_happened(pipe):
         "forecast": {"order": 0, "damping": 1.0},
         "gate": None,
         "guidance_until": None,
+        "correction": None,
     }
 
 
