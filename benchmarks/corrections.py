@@ -9,7 +9,6 @@ PSNR to 150 steps of DDIM. Writes benchmarks/results/corrections-MODEL-GUIDANCE.
 import argparse
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +25,7 @@ from faster_diffusion.evaluation.drawing import draw
 from faster_diffusion.evaluation.fingerprint import versions
 from faster_diffusion.evaluation.intervals import bootstrap
 from faster_diffusion.evaluation.metrics.pixels import psnr
+from recipes.card import table as markdown_table
 
 RESULTS = Path(__file__).parent / "results"
 REFERENCE = "ddim-trailing:150"
@@ -57,14 +57,11 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
     prompts = embedded_prompts(fitted + held_out, model=model)
     settings = Settings(guidance=guidance, batch_size=8)
 
-    def sampled(arm: Arm, put_on: AbstractContextManager[Any]) -> list[Image.Image]:
-        with put_on:
-            judged = prompts[fitted:]
-            batches = [judged[first : first + settings.batch_size] for first in range(0, held_out, settings.batch_size)]
-            return [image for batch in batches for image in draw(arm, [pipe], batch, settings)]
-
     def run(arm: Arm) -> list[Image.Image]:
-        return sampled(arm, arm.applied(pipe))
+        judged, size = prompts[fitted:], settings.batch_size
+        with arm.applied(pipe):
+            batches = [judged[first : first + size] for first in range(0, held_out, size)]
+            return [image for batch in batches for image in draw(arm, [pipe], batch, settings)]
 
     long = Arm.parse(REFERENCE)
     reference = run(long)
@@ -81,9 +78,7 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
             if count in steps and solver in CORRECTED:
                 to = {"settings": settings, "held_out": 0, "reference_steps": long.steps(150)}
                 profile = fd.fit(pipe, arm, prompts[:fitted], **to)
-                with arm.applied(pipe):
-                    put_on = fd.enable(pipe, profile.config)
-                    images = sampled(replace(arm, solver=None), put_on)
+                images = run(replace(arm, propagation=profile.config, name=""))
                 rows.append(row(arm, images, corrected=True, weights=profile.config.to_dict()["correction"]["weights"]))
     return {
         "model": model,
@@ -102,10 +97,9 @@ def table(report: dict[str, Any]) -> str:
     found = {(row["calls"], row["arm"].split(":")[0], row["corrected"]): row for row in report["rows"]}
     columns = [column for column in columns if any((calls, *column) in found for calls, _, _ in found)]
     names = [solver + (", corrected" if corrected else "") for solver, corrected in columns]
-    lines = ["| calls | " + " | ".join(names) + " |", "|---" * (1 + len(columns)) + "|"]
-    for calls in sorted({calls for calls, _, _ in found}):
-        lines.append(f"| {calls} | " + " | ".join(_cell(found.get((calls, *column))) for column in columns) + " |")
-    return "\n".join(lines)
+    counts = sorted({calls for calls, _, _ in found})
+    rows = [[str(calls), *(_cell(found.get((calls, *column))) for column in columns)] for calls in counts]
+    return markdown_table(["calls", *names], rows)
 
 
 def _cell(row: dict[str, Any] | None) -> str:

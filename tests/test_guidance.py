@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 import faster_diffusion as fd
 from tests import toys
+from tests.flops import counted
 
 PLANS = [
     {"key_steps": "all"},
@@ -75,13 +74,9 @@ def test_it_comes_near_the_image_with_all_of_the_guidance(pipe, plan):
 
 
 def test_the_flops_in_the_summary_are_those_counted(pipe, plan):
-    with (
-        fd.enable(pipe, **plan, parallel=False, guidance_until=0.5) as handle,
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
-    ):
+    with fd.enable(pipe, **plan, parallel=False, guidance_until=0.5) as handle, counted(pipe.unet) as counter:
         toys.sample(pipe)
-    assert handle.summary().flops == sum(counter.get_flop_counts()["UNet2DConditionModel"].values())
+    assert handle.summary().flops == counter.total
 
 
 def test_a_batch_that_is_not_two_halves_of_the_same_is_left_as_it_is_with_a_warning(pipe, caplog):

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, EDMEulerScheduler
 
 from faster_diffusion import solvers
 from faster_diffusion.forecast import Forecast
-from faster_diffusion.tuning.placement import best_keys, influences, inner_products, record
+from faster_diffusion.tuning.placement import best_keys, influences, inner_products, recorded
 from tests import toys
 
 
@@ -81,6 +81,6 @@ def test_a_noise_schedule_of_another_kind_is_refused():
 def test_recording_changes_no_image_and_keeps_guided_predictions():
     pipe = toys.stable_diffusion()
     untouched = toys.sample(pipe)
-    predictions = record(pipe.scheduler)
-    assert torch.equal(toys.sample(pipe), untouched)
+    with recorded(pipe.scheduler) as predictions:
+        assert torch.equal(toys.sample(pipe), untouched)
     assert [prediction.shape for prediction in predictions] == [(1, 4, 16, 16)] * 10

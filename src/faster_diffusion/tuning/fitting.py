@@ -28,6 +28,7 @@ from ..evaluation.drawing import Settings, check_askable, draw, quiet
 from ..evaluation.prompts import Prompt
 from ..profile import Fingerprint, Profile, Solver
 from ..stages import layout_of, network_of
+from .stepping import stepping
 
 logger = logging.getLogger(__name__)
 
@@ -145,10 +146,16 @@ def _following(scheduler: Any, change: Change | None = None) -> Iterator[_Path]:
 
     It is given a prediction, the order of the step, the latent as the network saw it, and what would come of it.
     """
-    path, step = _Path(), scheduler.step
+    path = _Path()
 
-    @functools.wraps(step.__func__, updated=())  # pipelines look at its parameters
-    def followed(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    def follow(
+        step: Callable[..., Any],
+        model_output: torch.Tensor,
+        timestep: Any,
+        sample: torch.Tensor,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         if change is not None:
             once = functools.partial(_once, scheduler, timestep, sample, args, kwargs)
             seen = scheduler.scale_model_input(sample, timestep)
@@ -158,11 +165,8 @@ def _following(scheduler: Any, change: Change | None = None) -> Iterator[_Path]:
         path.times.append(float(timestep))
         return output
 
-    scheduler.step = followed
-    try:
+    with stepping(scheduler, follow):
         yield path
-    finally:
-        del scheduler.step
 
 
 def _once(
@@ -226,12 +230,12 @@ class _Fitting:
 
     def _terms_at(self, order: int, sample: torch.Tensor) -> torch.Tensor:
         outputs, self._outputs = self._outputs, []
-        guided = len(outputs) == 1 and len(outputs[0]) == 2 * len(sample)
-        if self._terms is None:
-            self._shape = sample.shape[1], guided
-            self._terms = Terms(*self._shape, self._prompted)
-        if len(outputs) == 1 and len(outputs[0]) == (1 + guided) * len(sample):
-            terms = self._terms.at(order, outputs[0], torch.cat([sample] * (1 + guided)))
+        times = len(outputs[0]) / len(sample) if len(outputs) == 1 else 0  # that the latents are in the batch
+        if times in (1, 2):
+            if self._terms is None:
+                self._shape = sample.shape[1], times == 2
+                self._terms = Terms(*self._shape, self._prompted)
+            terms = self._terms.at(order, outputs[0], torch.cat([sample] * int(times)))
             if terms.shape[:-1] == sample.shape:
                 return terms
         raise ValueError(

@@ -8,26 +8,27 @@ image is the sum of these over its steps, known from the predictions of one full
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
+from .stepping import stepping
 
-def record(scheduler: Any) -> list[torch.Tensor]:
-    """Keeps what ``scheduler`` is given at every step from now on: predictions, guidance done, (B, C, H, W) each."""
+
+@contextmanager
+def recorded(scheduler: Any) -> Iterator[list[torch.Tensor]]:
+    """Within it, what ``scheduler`` is given at every step is kept: predictions, guidance done, (B, C, H, W) each."""
     predictions: list[torch.Tensor] = []
-    step = scheduler.step
 
-    @functools.wraps(step.__func__, updated=())  # pipelines look at its parameters
-    def recorded(model_output: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    def record(step: Callable[..., Any], model_output: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         predictions.append(model_output.detach().float().cpu())
         return step(model_output, *args, **kwargs)
 
-    scheduler.step = recorded
-    return predictions
+    with stepping(scheduler, record):
+        yield predictions
 
 
 def inner_products(predictions: Sequence[torch.Tensor]) -> np.ndarray:

@@ -200,8 +200,7 @@ def _placed(lab: Lab, space: Space) -> dict[tuple[str, int], dict[int, list[int]
 
 def _best_keys(lab: Lab, solver: str, steps: int, space: Space) -> Mapping[int, Sequence[int]]:
     arm, batch = Arm.parse(f"{solver}:{steps}"), lab.batches(CALIBRATION)[0]
-    with arm.applied(lab.pipe):
-        predictions = placement.record(lab.pipe.scheduler)
+    with arm.applied(lab.pipe), placement.recorded(lab.pipe.scheduler) as predictions:
         prompts = [lab.prompts[CALIBRATION][number] for number in batch]
         lab.keep(arm, CALIBRATION, batch, draw(arm, [lab.pipe], prompts, lab.settings))
         try:
