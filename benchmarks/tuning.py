@@ -31,13 +31,14 @@ PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles"
 CALIBRATION, HELD_OUT = 8, 16
 SPACE = Space(
     solvers=("ddim-trailing", "dpm++-trailing", "unipc-trailing"),
-    steps=(40, 100),
+    steps=(40,),
     keys=(4, 5, 6, 8, 10, 13, 17, 25),
     placements=("uniform", "measured"),
     forecasts=("1", "1:0.5", "1:0.25"),
     reuse=("encoder", "deep:1"),
     gaps=(3,),
-    fewer=(4, 6, 8, 11, 15, 21, 30),
+    fewer=(4, 5, 6, 8, 11, 15, 21, 30),
+    corrected=(4, 5, 6, 8, 10, 13),
     beside=("ddim-trailing:50 + paper", "dpm++-trailing:20 + paper", "dpm++-trailing:20 + deepcache:2"),
 )
 
@@ -74,7 +75,7 @@ def tune(model: str, out: Path, guidance: float, minutes: float | None, rounds: 
         calibration=CALIBRATION,
         budget_minutes=minutes,
         space=SPACE,
-        reference="ddim-trailing:150",
+        reference="dpm++-trailing:150",
         rounds=rounds,
         name=model,
         progress=True,

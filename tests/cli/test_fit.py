@@ -6,10 +6,10 @@ from tests.evaluation import tiny
 
 def test_writes_a_profile_and_says_how_near_it_comes(run, tiny_model, tmp_path):
     (tmp_path / "prompts.txt").write_text("a\nb\nc\nd\n")
-    options = ("--prompts", "prompts.txt", "--arm", "ddim-trailing:3", "--reference-steps", 9, "--guidance", 3)
+    options = ("--prompts", "prompts.txt", "--arm", "ddim-trailing:3", "--reference", "ddim:9", "--guidance", 3)
     result = run("fit", tiny_model, *options, "--fitted", 3, "--held-out", 1, "--out", "three.json")
     assert result.exit_code == 0, result.stderr
-    assert "Error of the last latents to ddim-trailing:9" in result.stdout
+    assert "Error of the last latents to ddim:9" in result.stdout
     assert "fitted prompts (3): " in result.stdout
     assert "held out prompts (1): " in result.stdout
     assert 'fd.enable(pipe, key_steps="three.json"), then pipe(prompt, num_inference_steps=3' in result.stdout

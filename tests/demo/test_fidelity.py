@@ -71,6 +71,6 @@ def test_the_prompt_is_obeyed_as_before(paper, original):
 
 
 def test_a_correction_fitted_to_a_few_prompts_leads_others_where_more_steps_do_under_strong_guidance():
-    pipe, options = demo.load(), {"settings": Settings(guidance=7.5), "reference_steps": 24, "held_out": 4}
+    pipe, options = demo.load(), {"settings": Settings(guidance=7.5), "reference": "ddim-trailing:24", "held_out": 4}
     measured = fd.fit(pipe, "ddim-trailing:4", PROMPTS, **options).measured
     assert measured["error"]["held out"] < 0.6 * measured["error_uncorrected"]["held out"]  # 0.48

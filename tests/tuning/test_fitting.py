@@ -22,7 +22,8 @@ def pipe():
 
 
 def fit(pipe, arm="ddim-trailing:4", prompts=PROMPTS, **options):
-    return fd.fit(pipe, arm, prompts, **{"settings": SETTINGS, "reference_steps": 20, **options})
+    long = f"{arm.split(':')[0]}:20"
+    return fd.fit(pipe, arm, prompts, **{"settings": SETTINGS, "reference": long, **options})
 
 
 def latents(pipe, steps, guidance=3.0):
@@ -60,6 +61,17 @@ def test_the_pipeline_is_left_as_it_was(pipe):
 
 def test_the_same_again_gives_the_same(pipe):
     assert fit(pipe) == fit(pipe)
+
+
+def test_a_run_may_be_fitted_to_one_of_another_solver(pipe):
+    measured = fit(pipe, "unipc-trailing:4", reference="ddim-trailing:20").measured
+    assert measured["reference"] == "ddim-trailing:20"
+    assert measured["error"]["fitted"] < measured["error_uncorrected"]["fitted"]
+
+
+def test_but_not_to_one_whose_latents_grow_with_the_noise(pipe):
+    with pytest.raises(ValueError, match="euler:20 scales latents otherwise than ddim:4; fit it to a run of its own"):
+        fit(pipe, "ddim:4", reference="euler:20")
 
 
 def test_a_correction_is_not_fitted_upon_another(pipe, tmp_path):

@@ -66,7 +66,7 @@ def test_short_runs_are_corrected_too_and_each_is_fitted_once(run, monkeypatch):
     tried = {json.loads(text)["arm"] for text in tiny.fidelity(run.folder).values()}
     assert f"ddim-trailing:3 + all + corrected:{file}" in tried
     assert Profile.load(run.folder / file).measured["reference"] == "ddim-trailing:12"
-    monkeypatch.setattr(run_module, "fit", lambda *args, **options: pytest.fail("fitted anew"))
+    monkeypatch.setattr(run_module, "follow", lambda *args, **options: pytest.fail("fitted anew"))
     tiny.run(run.folder, max_seconds=100)
 
 

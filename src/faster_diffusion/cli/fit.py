@@ -27,7 +27,9 @@ def fit(
     ] = None,
     fitted: Annotated[int, typer.Option(min=1, help="Prompts that it is fitted to, all drawn at once.")] = 8,
     held_out: Annotated[int, typer.Option(min=0, help="Prompts after these that show whether others gain.")] = 4,
-    reference_steps: Annotated[int, typer.Option(min=1, help="Of the run that it should go along with.")] = 150,
+    reference: Annotated[
+        str | None, typer.Option(help="The run that it should go along with; 150 steps of its own solver by default.")
+    ] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
@@ -48,7 +50,7 @@ def fit(
     pipe = models.load(model, dtype, device)
     sampling.check_size(pipe, height=height, width=width)
     settings = Settings(guidance=guidance, negative=negative, height=height, width=width)
-    profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference_steps=reference_steps)
+    profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference=reference)
     profile.save(out)
     typer.echo(_told(profile, out))
 

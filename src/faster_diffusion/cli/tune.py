@@ -39,7 +39,7 @@ def tune(
     ] = None,
     reference: Annotated[
         str, typer.Option(metavar="ARM", help="The run that images are compared with.")
-    ] = "ddim-trailing:250",
+    ] = "dpm++-trailing:150",
     steps: Annotated[int, typer.Option(min=1, help="Of the untouched pipeline.")] = 50,
     scheduler: options.SchedulerOption = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,

@@ -32,6 +32,7 @@ from .stepping import stepping
 
 logger = logging.getLogger(__name__)
 
+_REFERENCE_STEPS = 150  # at least
 _RIDGE = 1e-3  # of a combination's size, in units of its terms: keeps terms that say the same from cancelling out
 
 
@@ -42,12 +43,12 @@ def fit(
     *,
     settings: Settings | None = None,
     held_out: int | None = None,
-    reference_steps: int = 150,
+    reference: Arm | str | None = None,
     seed: int = 0,
 ) -> Profile:
     """Fits the correction of a short run, on this pipeline at this guidance scale.
 
-    All prompts are drawn at once, by the short run and by one of ``reference_steps`` or a few more.
+    All prompts are drawn at once, by the short run and by the reference.
 
     Args:
         pipe: a pipeline that draws from prompts, or from classes.
@@ -55,49 +56,68 @@ def fit(
         prompts: the last ``held_out`` (by default a third) do not fit, but show whether others gain too. Texts get
             seeds that count up from ``seed``.
         settings: guidance, size.
+        reference: the run of many steps that it should go along with, ``"dpm++-trailing:150"``; by default 150 steps of
+            the arm's own solver, or a few more.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
-        ``measured`` how far from the long run the last latents are, with and without, relative to their size.
+        ``measured`` how far from the reference the last latents are, with and without, relative to their size.
 
     Raises:
         ValueError: the arm has no steps of its own, its solver draws noise at every step or calls the network more
-            than once, or the pipeline does not sample in a way that can be followed.
+            than once, the reference's solver scales latents otherwise, or the pipeline does not sample in a way that
+            can be followed.
     """
     arm, settings = Arm.parse(arm) if isinstance(arm, str) else arm, settings or Settings()
     named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
     held_out = len(named) // 3 if held_out is None else held_out
-    steps = arm.step_count
-    if steps is None:
-        raise ValueError(f"A correction is fitted for a number of steps, as in ddim-trailing:8; {arm.spec!r} has none.")
-    if arm.peers:
-        raise ValueError(f"A correction is fitted for a solver and a plan; leave {arm.peers[0].name} out.")
-    if arm.propagation is not None and arm.propagation.correction is not None:
-        raise ValueError(f"{arm.spec!r} has a correction already; leave it out to fit another.")
+    _, steps = _short(arm, pipe)
     if not 0 <= held_out < len(named):
         raise ValueError(f"Of {len(named)} prompts {held_out} are held out: at least one has to fit.")
     check_askable([pipe], named)
     if len(named) > 1 and not videos.in_batches(pipe):
         raise ValueError(f"{type(pipe).__name__} draws one video at a time; give one prompt.")
-    long = Arm(arm.solver, steps * ceil(reference_steps / steps))
-    config = arm.propagation or PropagationConfig("all", prior_noise=None)
+    if reference is None:
+        reference = Arm(arm.solver, steps * ceil(_REFERENCE_STEPS / steps))
+    long = follow(pipe, Arm.parse(reference) if isinstance(reference, str) else reference, named, settings)
+    return fit_to(long, pipe, arm, held_out)
 
-    def followed(run: Arm, change: Change | None = None) -> _Path:
-        with run.applied(pipe), _following(pipe.scheduler, change) as path:
-            draw(run, [pipe], named, settings)
-        return path
 
-    with quiet([pipe]):
-        solver = _solver(arm, pipe, steps)
-        reference, plain = followed(long), followed(arm)
-        fitting = _Fitting(pipe, reference, plain.times, len(named) - held_out)
-        with watched(network_of(pipe), fitting.watch):
-            corrected = followed(arm, fitting.change)
-    error, error_before = (path.errors(reference, held_out) for path in (corrected, plain))
+@dataclass(frozen=True)
+class Followed:
+    """A run over some prompts, and where it went."""
+
+    arm: Arm
+    prompts: tuple[Prompt, ...]
+    settings: Settings
+    path: _Path
+
+
+def follow(
+    pipe: Any, arm: Arm, prompts: Sequence[Prompt], settings: Settings, change: Change | None = None
+) -> Followed:
+    """Draws prompts with an arm and keeps where its latents go; see `_following` for ``change``."""
+    with quiet([pipe]), arm.applied(pipe), _following(pipe.scheduler, change) as path:
+        draw(arm, [pipe], prompts, settings)
+    return Followed(arm, tuple(prompts), settings, path)
+
+
+def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int) -> Profile:
+    """Fits a short run to a long one that was followed before, but for the last ``held_out`` prompts; see `fit`."""
+    solver, steps = _short(arm, pipe)
+    prompts, config = long.prompts, arm.propagation or PropagationConfig("all", prior_noise=None)
+    plain = follow(pipe, arm, prompts, long.settings).path
+    if plain.scaled != long.path.scaled:
+        reason = f"{long.arm.spec} scales latents otherwise than {arm.spec}"
+        raise ValueError(f"{reason}; fit it to a run of its own solver.")
+    fitting = _Fitting(pipe, long.path, plain.times, len(prompts) - held_out)
+    with watched(network_of(pipe), fitting.watch):
+        corrected = follow(pipe, arm, prompts, long.settings, fitting.change).path
+    error, error_before = (path.errors(long.path, held_out) for path in (corrected, plain))
     measured = {
-        "reference": long.spec,
-        "guidance": settings.guidance,
-        "prompts": {"fitted": len(named) - held_out, "held out": held_out},
+        "reference": long.arm.spec,
+        "guidance": long.settings.guidance,
+        "prompts": {"fitted": len(prompts) - held_out, "held out": held_out},
         "error": error,
         "error_uncorrected": error_before,
     }
@@ -109,12 +129,30 @@ def fit(
     return Profile(model, solver, steps, replace(config, correction=fitting.correction(steps)), measured, tuple(notes))
 
 
+def _short(arm: Arm, pipe: Any) -> tuple[Solver, int]:
+    """The solver and the steps of an arm, if it can be fitted."""
+    if arm.step_count is None:
+        raise ValueError(f"A correction is fitted for a number of steps, as in ddim-trailing:8; {arm.spec!r} has none.")
+    if arm.peers:
+        raise ValueError(f"A correction is fitted for a solver and a plan; leave {arm.peers[0].name} out.")
+    if arm.propagation is not None and arm.propagation.correction is not None:
+        raise ValueError(f"{arm.spec!r} has a correction already; leave it out to fit another.")
+    with arm.applied(pipe):
+        calls = solvers.network_calls(pipe.scheduler, arm.step_count)
+        if calls != arm.step_count:
+            raise ValueError(
+                f"A correction is fitted for one network call a step; {arm.spec} makes {calls} in {arm.step_count}."
+            )
+        return Solver.of(pipe.scheduler), arm.step_count
+
+
 @dataclass
 class _Path:
     """Where a run went: the latent before each step, and the last."""
 
     times: list[float] = field(default_factory=list)  # of the steps, descending
     latents: list[torch.Tensor] = field(default_factory=list)  # (B, C, ...), on the CPU; one more than times
+    scaled: bool = False  # whether the network sees them scaled, as it does where they grow with the noise
 
     def at(self, time: float) -> torch.Tensor:
         """The latent at a timestep, (B, C, ...); between two of the run linearly."""
@@ -156,9 +194,10 @@ def _following(scheduler: Any, change: Change | None = None) -> Iterator[_Path]:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
+        seen = scheduler.scale_model_input(sample, timestep)
+        path.scaled = path.scaled or not torch.equal(seen, sample)
         if change is not None:
             once = functools.partial(_once, scheduler, timestep, sample, args, kwargs)
-            seen = scheduler.scale_model_input(sample, timestep)
             model_output = change(model_output, len(path.times), seen, once)
         output = step(model_output, timestep, sample, *args, **kwargs)
         path.latents[len(path.times) :] = [x.detach().float().cpu() for x in (sample, output[0])]
@@ -176,16 +215,6 @@ def _once(
     if "generator" in kwargs:  # the run's own must not be drawn from
         kwargs = {**kwargs, "generator": torch.Generator().manual_seed(seed)}
     return type(scheduler).step(copy.deepcopy(scheduler), output, timestep, sample, *args, **kwargs)[0].float()
-
-
-def _solver(arm: Arm, pipe: Any, steps: int) -> Solver:
-    with arm.applied(pipe):
-        calls = solvers.network_calls(pipe.scheduler, steps)
-        if calls != steps:
-            raise ValueError(
-                f"A correction is fitted for one network call a step; {arm.spec} makes {calls} in {steps}."
-            )
-        return Solver.of(pipe.scheduler)
 
 
 class _Fitting:

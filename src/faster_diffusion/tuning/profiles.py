@@ -11,7 +11,7 @@ from ..arms import Arm
 from ..config import PropagationConfig
 from ..profile import SUFFIX, Fingerprint, Profile, Solver
 from ..stages import network_of
-from .results import PLAN, Point, Tuning
+from .results import PLAN, Point, Tuning, shown
 
 
 def choose(points: Sequence[Point], psnrs: Sequence[float], max_seconds: float | None) -> dict[str, str]:
@@ -75,7 +75,7 @@ def profile(pipe: Any, found: Tuning, file: str, point: Point) -> Profile:
         "untouched_steps": found.settings["settings"]["steps"][0],
         "machine": {key: value for key, value in found.machine.items() if key != "load_average"},
     }
-    notes = [f"arm {point.arm}"]
+    notes = [f"arm {shown(point.arm)}"]
     if point.held_out is not None and not confirmed:
         promised = f"{promise(file, point):g} dB promised"
         notes.append(f"NOT CONFIRMED: {point.held_out.value:.1f} dB on held-out prompts, below the {promised}.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..arms import Arm
 from . import profiles
-from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
+from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning, shown
 
 _LOOKS = {PLAN: ("o", "#d55e00"), OTHER: ("^", "#009e73")}
 _CURVES = ("#0072b2", "#56b4e9", "#999999", "#cc79a7")
@@ -86,7 +86,7 @@ def _front(found: Tuning) -> Iterator[str]:
     for arm in found.front:
         point = found.point(arm)
         figures = (point.psnr, point.held_out, point.psnr_full)
-        cells = [arm, *(_text(figure, ".1f") for figure in figures), _text(point.ratio, ".3f")]
+        cells = [shown(arm), *(_text(figure, ".1f") for figure in figures), _text(point.ratio, ".3f")]
         yield f"| {' | '.join([*cells, _text(point.seconds, '.3f')])} |"
 
 
@@ -94,7 +94,8 @@ def _levels(found: Tuning) -> Iterator[str]:
     yield "| PSNR at least | fastest plan | best curve of fewer steps | plan is faster by | fastest other | by |"
     yield "|---|---|---|---|---|---|"
     for level in found.levels:
-        cells = [f"{level.psnr:g} dB", level.plan or "none", level.fewer or "none", _text(level.gain, ".2f", "×")]
+        plan = shown(level.plan or "none")
+        cells = [f"{level.psnr:g} dB", plan, level.fewer or "none", _text(level.gain, ".2f", "×")]
         yield f"| {' | '.join([*cells, level.other or 'none', _text(level.gain_over_other, '.2f', '×')])} |"
 
 
@@ -106,7 +107,7 @@ def _profiles(found: Tuning) -> Iterator[str]:
         confirmed = profiles.kept(file, point)
         verdict = "" if confirmed is None else ", confirmed" if confirmed else ", NOT confirmed"
         yield (
-            f"- `{file}`: `{arm}`; promises {profiles.promise(file, point):.1f} dB, "
+            f"- `{file}`: `{shown(arm)}`; promises {profiles.promise(file, point):.1f} dB, "
             f"held-out {_text(point.held_out, '.1f')} dB{verdict}; {_text(point.ratio, '.3f')} of the time."
         )
     for arm, why in found.unfit.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
@@ -87,6 +88,12 @@ class Tuning:
         points = tuple(Point(**_with_figures(point)) for point in content["points"])
         levels = tuple(Level(**_with_figures(level)) for level in content["levels"])
         return cls(**{**content, "points": points, "levels": levels, "front": tuple(content["front"])})
+
+
+def shown(spec: str) -> str:
+    """An arm to read: of the file of a correction the name only."""
+    parts = [part.partition("corrected:") for part in spec.split(" + ")]
+    return " + ".join(f"{before}{named}{Path(file).name if named else file}" for before, named, file in parts)
 
 
 def _with_figures(fields: Mapping[str, Any]) -> dict[str, Any]:

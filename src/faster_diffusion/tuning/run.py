@@ -21,7 +21,7 @@ from ..files import write_json
 from ..profile import SUFFIX, Solver
 from ..stages import network_of
 from . import levels, placement, profiles, report, search, speed
-from .fitting import fit
+from .fitting import Followed, fit_to, follow
 from .halving import front
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
@@ -45,7 +45,7 @@ def tune(
     max_seconds: float | None = None,
     budget_minutes: float | None = None,
     space: Space | None = None,
-    reference: str = "ddim-trailing:250",
+    reference: str = "dpm++-trailing:150",
     rounds: int = 7,
     seed: int = 0,
     name: str = "",
@@ -168,15 +168,16 @@ def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> t
     """Short runs, each with a correction that is fitted once for a tuning, and why others cannot be fitted."""
     folder, prompts = lab.records.folder / "corrections", lab.prompts[CALIBRATION]
     first = [prompts[number] for number in lab.batches(CALIBRATION)[0]]
-    long = lab.reference.steps(lab.settings.steps[0])
     corrected, unfit = [], {}
+    long: Followed | None = None
     for solver, steps in tqdm(space.corrected_runs, desc="corrections", unit="run", disable=not progress):
         if until is not None and clock.monotonic() > until:
             break
         path, arm = folder / f"{solver}-{steps}{SUFFIX}", Arm(solver, steps)
         try:
             if not path.is_file():
-                made = fit(lab.pipe, arm, first, settings=lab.settings, held_out=0, reference_steps=long)
+                long = long or follow(lab.pipe, lab.reference, first, lab.settings)
+                made = fit_to(long, lab.pipe, arm, held_out=0)
                 folder.mkdir(exist_ok=True)
                 made.save(path)
             corrected.append(Arm.parse(f"{arm.spec} + all + corrected:{path}"))
