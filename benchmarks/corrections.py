@@ -76,7 +76,7 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
             arm = Arm(solver, count)
             rows.append(row(arm, run(arm), corrected=False))
             if count in steps and solver in CORRECTED:
-                profile = fd.fit(pipe, arm, prompts[:fitted], settings=settings, held_out=0, reference=long)
+                profile = fd.fit(pipe, arm, prompts[:fitted], settings=settings, held_out=0)
                 images = run(replace(arm, propagation=profile.config, name=""))
                 rows.append(row(arm, images, corrected=True, weights=profile.config.to_dict()["correction"]["weights"]))
     return {

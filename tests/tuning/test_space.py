@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from faster_diffusion.arms import Arm
 from faster_diffusion.forecast import Forecast
 from faster_diffusion.tuning import Space
-from faster_diffusion.tuning.space import denser_early
+from faster_diffusion.tuning.space import decoded_otherwise, denser_early
 from tests import toys
 
 
@@ -55,3 +55,9 @@ def test_rivals_are_fewer_steps_of_every_solver_and_other_methods(own):
     space = Space(solvers=("ddim",), fewer=(4, 8), beside=("ddim:50 + paper",))
     plain = ["steps:4", "steps:8"] if own else []
     assert space.rivals(own) == [Arm.parse(spec) for spec in (*plain, "ddim:4", "ddim:8", "ddim:50 + paper")]
+
+
+def test_only_plans_with_something_to_decode_are_decoded_in_several_ways():
+    plans = ["ddim:8 + all + guidance:0.75", "ddim:40 + uniform:4 + output", "ddim:40 + uniform:4"]
+    told = [arm.spec for arm in decoded_otherwise([Arm.parse(plan) for plan in plans])]
+    assert told == [*plans, f"{plans[-1]} + sequential", f"{plans[-1]} + parallel:4"]

@@ -130,7 +130,9 @@ def decoded_otherwise(plans: Sequence[Arm]) -> list[Arm]:
     for plan in plans:
         found.append(plan)
         config = plan.propagation
-        if config is not None and str(config.reuse).startswith(("encoder", "decoder")):
+        if config is None or str(config.key_steps) == "all":
+            continue
+        if str(config.reuse).startswith(("encoder", "decoder")):
             found += [replace(plan, propagation=replace(config, parallel=limit), name="") for limit in (False, 4)]
     return found
 
