@@ -13,18 +13,19 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import faster_diffusion as fd
 from faster_diffusion import solvers
 from faster_diffusion.evaluation import Settings, embedded_prompts
 from faster_diffusion.tuning import Space, Tuning, report
+from faster_diffusion.tuning.results import Level
+from recipes.card import table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "tuning"
 PAGE = ROOT / "docs" / "tuning.md"
-_PLACE = re.compile(r"<!-- tunings -->.*?<!-- end -->", re.DOTALL)
 IMAGES = ROOT / "docs" / "images"
 PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles"
 
@@ -92,19 +93,46 @@ def publish(folder: Path) -> None:
     shutil.copy(folder / "tuning.json", RESULTS / f"{name}-{guidance:g}.json")
     shutil.copy(folder / "front.png", IMAGES / f"tuning-{name}-{guidance:g}.png")
     suffix = "" if guidance == fd.demo.GUIDANCE_SCALE else f"-guidance-{guidance:g}"
+    for stale in profiles.glob(f"*dB{suffix}.json"):
+        stale.unlink()
     for profile in (folder / "profiles").glob("*.json"):
         shutil.copy(profile, profiles / f"{profile.stem}{suffix}.json")
 
 
 def filled(text: str) -> str:
     """The page with its tables made from the results."""
-    parts = [_section(json.loads(path.read_text())) for path in sorted(RESULTS.glob("*.json"))]
-    return _PLACE.sub(lambda _: "\n\n".join(["<!-- tunings -->", *parts, "<!-- end -->"]), text)
+    tunings = [Tuning.from_dict(json.loads(path.read_text())) for path in sorted(RESULTS.glob("*.json"))]
+    text = _put(text, "gains", _gains(tunings))
+    return _put(text, "tunings", "\n\n".join(map(_section, tunings)))
 
 
-def _section(content: dict[str, Any]) -> str:
-    found = Tuning.from_dict(content)
-    name, guidance = found.model["name"], f"{found.settings['settings']['guidance']:g}"
+def _put(text: str, name: str, made: str) -> str:
+    place = re.compile(f"<!-- {name} -->.*?<!-- end -->", re.DOTALL)
+    return place.sub(lambda _: f"<!-- {name} -->\n\n{made}\n\n<!-- end -->", text)
+
+
+def _gains(tunings: Sequence[Tuning]) -> str:
+    """How much faster than fewer steps, by level and tuning."""
+    rows: dict[float, list[str]] = {}
+    for level in (level for found in tunings for level in found.levels):
+        rows.setdefault(level.psnr, []).append(_gain(level))
+    names = [f"{name}, {guidance}" for name, guidance in map(_of, tunings)]
+    return table(["PSNR at least", *names], [[f"{psnr:g} dB", *cells] for psnr, cells in sorted(rows.items())])
+
+
+def _gain(level: Level) -> str:
+    if level.plan is None:
+        return "none gets there"
+    return report.text(level.gain, ".2f", "×") if level.gain else "fewer steps fall short"
+
+
+def _of(found: Tuning) -> tuple[str, str]:
+    """Model and guidance."""
+    return found.model["name"], f"{found.settings['settings']['guidance']:g}"
+
+
+def _section(found: Tuning) -> str:
+    name, guidance = _of(found)
     tables = report.markdown(found).partition("\n")[2].strip().replace("\n## ", "\n### ")
     picture = f"![PSNR over time of {name} at guidance {guidance}](images/tuning-{name}-{guidance}.png)"
     command = f"`python -m benchmarks.tuning --model {name} --guidance {guidance}`"

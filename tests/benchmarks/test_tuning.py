@@ -3,7 +3,8 @@
 import json
 
 from benchmarks import tuning
-from faster_diffusion.tuning import Tuning
+from faster_diffusion.tuning import Figure, Tuning
+from faster_diffusion.tuning.results import Level
 from tests.tuning.test_levels import POINTS
 
 
@@ -13,7 +14,7 @@ def test_its_tables_are_made_from_the_raw_results():
     assert tuning.filled(text) == text
 
 
-def test_a_section_is_made_of_a_tuning(tmp_path, monkeypatch):
+def test_tables_are_made_of_tunings(tmp_path, monkeypatch):
     settings = {
         "settings": {"guidance": 2.5, "steps": [50]},
         "reference": "ddim:250",
@@ -28,11 +29,20 @@ def test_a_section_is_made_of_a_tuning(tmp_path, monkeypatch):
         "diffusers": "0",
         "load_average": [0.0],
     }
-    found = Tuning({"name": "scenes"}, settings, machine, tuple(POINTS), ("plan",), (), {}, {}, 5, True)
+    levels = (
+        Level(25.0, "plan", "ddim", Figure(1.5, (1.0, 2.0)), None, None),
+        Level(40.0, "plan", None, None, None, None),
+        Level(45.0, None, None, None, None, None),
+    )
+    found = Tuning({"name": "scenes"}, settings, machine, tuple(POINTS), ("plan",), levels, {}, {}, 5, True)
     (tmp_path / "scenes-2.5.json").write_text(json.dumps(found.to_dict()))
     monkeypatch.setattr(tuning, "RESULTS", tmp_path)
-    text = tuning.filled("before <!-- tunings -->old<!-- end --> after")
-    assert text.startswith("before <!-- tunings -->\n\n## scenes, guidance 2.5")
+    text = tuning.filled("<!-- gains --><!-- end --> before <!-- tunings -->old<!-- end --> after")
+    assert "| PSNR at least | scenes, 2.5 |" in text
+    assert "| 25 dB | 1.50× [1.00, 2.00] |" in text
+    assert "| 40 dB | fewer steps fall short |" in text
+    assert "| 45 dB | none gets there |" in text
+    assert "before <!-- tunings -->\n\n## scenes, guidance 2.5" in text
     assert "| plan | 36.0 |" in text
     assert "old" not in text
     assert tuning.filled(text) == text

@@ -86,8 +86,8 @@ def _front(found: Tuning) -> Iterator[str]:
     for arm in found.front:
         point = found.point(arm)
         figures = (point.psnr, point.held_out, point.psnr_full)
-        cells = [shown(arm), *(_text(figure, ".1f") for figure in figures), _text(point.ratio, ".3f")]
-        yield f"| {' | '.join([*cells, _text(point.seconds, '.3f')])} |"
+        cells = [shown(arm), *(text(figure, ".1f") for figure in figures), text(point.ratio, ".3f")]
+        yield f"| {' | '.join([*cells, text(point.seconds, '.3f')])} |"
 
 
 def _levels(found: Tuning) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _levels(found: Tuning) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for level in found.levels:
         plan = shown(level.plan or "none")
-        cells = [f"{level.psnr:g} dB", plan, level.fewer or "none", _text(level.gain, ".2f", "×")]
-        yield f"| {' | '.join([*cells, level.other or 'none', _text(level.gain_over_other, '.2f', '×')])} |"
+        cells = [f"{level.psnr:g} dB", plan, level.fewer or "none", text(level.gain, ".2f", "×")]
+        yield f"| {' | '.join([*cells, level.other or 'none', text(level.gain_over_other, '.2f', '×')])} |"
 
 
 def _profiles(found: Tuning) -> Iterator[str]:
@@ -108,13 +108,14 @@ def _profiles(found: Tuning) -> Iterator[str]:
         verdict = "" if confirmed is None else ", confirmed" if confirmed else ", NOT confirmed"
         yield (
             f"- `{file}`: `{shown(arm)}`; promises {profiles.promise(file, point):.1f} dB, "
-            f"held-out {_text(point.held_out, '.1f')} dB{verdict}; {_text(point.ratio, '.3f')} of the time."
+            f"held-out {text(point.held_out, '.1f')} dB{verdict}; {text(point.ratio, '.3f')} of the time."
         )
     for arm, why in found.unfit.items():
         yield f"- Not tried: `{arm}`. {why}"
 
 
-def _text(figure: Figure | None, form: str, unit: str = "") -> str:
+def text(figure: Figure | None, form: str, unit: str = "") -> str:
+    """A figure with its interval."""
     if figure is None:
         return "–"
     ends = f" [{figure.interval[0]:{form}}, {figure.interval[1]:{form}}]" if figure.interval else ""
