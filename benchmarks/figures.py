@@ -8,13 +8,12 @@ the comments is made from benchmarks/results.
 """
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import corrections, flops, key_steps, pipelines
+from benchmarks import corrections, flops, key_steps, pages, pipelines
 from faster_diffusion.benchmark import report as speed
 from faster_diffusion.benchmark.cases import MODES
 from faster_diffusion.benchmark.results import read_reports
@@ -27,7 +26,6 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCS = ("analysis", "benchmarks", "compile-and-offload", "corrections", "pipelines", "plans")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in DOCS))
-_TABLE = re.compile(r"<!-- table (?P<name>[^\n]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def main() -> None:
@@ -37,7 +35,7 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """A page's text with every table made anew."""
-    return _TABLE.sub(lambda match: f"<!-- table {match['name']} -->\n\n{table(match['name'])}\n\n<!-- end -->", text)
+    return pages.filled(text, r"table [^\n]+?", lambda name: table(name.removeprefix("table ")))
 
 
 def table(name: str) -> str:

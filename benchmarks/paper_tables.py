@@ -11,7 +11,6 @@ likeness, over 64 or 16 videos, where decoding one by one takes part too (its im
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import pages
 from faster_diffusion import demo, solvers
 from faster_diffusion.arms import Arm
 from faster_diffusion.demo.scenes import parse, render
@@ -34,7 +34,6 @@ from recipes.personalised.lessons import LESSONS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
 PAGE = ROOT / "docs" / "paper.md"
-_TABLE = re.compile(r"<!-- (?P<name>quality|cost|ablations) -->\n.*?<!-- end -->", re.DOTALL)
 
 BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated one by one"
 QUALITY = ("fid_real", "clip_score", "obeyed")
@@ -268,7 +267,7 @@ def run(
 def filled(text: str) -> str:
     """The page with its tables made from the results."""
     makers = {"quality": quality_table, "cost": cost_table, "ablations": ablation_table}
-    return _TABLE.sub(lambda match: f"<!-- {match['name']} -->\n\n{makers[match['name']]()}\n\n<!-- end -->", text)
+    return pages.filled(text, "|".join(makers), lambda name: makers[name]())
 
 
 def finished(kind: str) -> Iterator[tuple[Row, Evaluation]]:

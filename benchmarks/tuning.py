@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import faster_diffusion as fd
+from benchmarks import pages
 from faster_diffusion import solvers
 from faster_diffusion.evaluation import Settings, embedded_prompts
 from faster_diffusion.tuning import Space, Tuning, report
@@ -102,13 +102,8 @@ def publish(folder: Path) -> None:
 def filled(text: str) -> str:
     """The page with its tables made from the results."""
     tunings = [Tuning.from_dict(json.loads(path.read_text())) for path in sorted(RESULTS.glob("*.json"))]
-    text = _put(text, "gains", _gains(tunings))
-    return _put(text, "tunings", "\n\n".join(map(_section, tunings)))
-
-
-def _put(text: str, name: str, made: str) -> str:
-    place = re.compile(f"<!-- {name} -->.*?<!-- end -->", re.DOTALL)
-    return place.sub(lambda _: f"<!-- {name} -->\n\n{made}\n\n<!-- end -->", text)
+    made = {"gains": _gains(tunings), "tunings": "\n\n".join(map(_section, tunings))}
+    return pages.filled(text, "|".join(made), made.__getitem__)
 
 
 def _gains(tunings: Sequence[Tuning]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.evaluation import Prompt, Settings
+from faster_diffusion.tuning import fitting
 from tests.evaluation import tiny
 
 PROMPTS = [Prompt(letter, 10 + number) for number, letter in enumerate("abcdef")]
@@ -63,6 +64,11 @@ def test_the_same_again_gives_the_same(pipe):
     assert fit(pipe) == fit(pipe)
 
 
+def test_by_default_it_goes_along_with_its_own_solver_which_meets_it_at_every_step(pipe, monkeypatch):
+    monkeypatch.setattr(fitting, "_REFERENCE_STEPS", 10)
+    assert fit(pipe, reference=None).measured["reference"] == "ddim-trailing:12"
+
+
 def test_a_run_may_be_fitted_to_one_of_another_solver(pipe):
     measured = fit(pipe, "unipc-trailing:4", reference="ddim-trailing:20").measured
     assert measured["reference"] == "ddim-trailing:20"
@@ -111,8 +117,6 @@ def test_what_cannot_be_fitted_is_refused_and_the_pipeline_left_as_it_was(pipe, 
 
 
 def test_one_that_does_not_help_others_says_so(pipe, caplog, monkeypatch):
-    from faster_diffusion.tuning import fitting
-
     monkeypatch.setattr(fitting, "_least_squares", lambda terms, missing: torch.full((5,), 0.5).double())
     with caplog.at_level(logging.WARNING):
         profile = fit(pipe)
