@@ -11,10 +11,10 @@ FLOOR = 0.004  # of the signal-to-noise ratio in the weight, where Stable Diffus
 EARLY = 0.75  # power of the share of the run: below 1 rather early, where words decide
 
 
-def draw_times(batch: int, steps: int, generator: torch.Generator) -> Tensor:
+def draw_times(batch: int, steps: int, generator: torch.Generator, early: float = EARLY) -> Tensor:
     """One time in each of `batch` slices of the run, for less noise in the gradient."""
     slices = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
-    return (slices**EARLY * steps).long()
+    return (slices**early * steps).long()
 
 
 def draw_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

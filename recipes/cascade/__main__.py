@@ -12,7 +12,7 @@ from ..card import share
 from ..command import Recipe, compare, kept_report, note
 from ..packing import save
 from ..scenes.data import make_pool
-from . import assemble, text, training
+from . import assemble, reading, text, training
 from .evaluate import draw_small, judge_small, obedience
 
 POOL = 24000
@@ -25,33 +25,37 @@ def told() -> training.Told:
     return training.tell(make_pool(POOL, things=1))
 
 
-def train_first(options: argparse.Namespace) -> None:
-    """Stage I and the text encoder. Now and then they are asked for held-out scenes."""
-    few = held_out_prompts(32, things=1)
+def train_text(options: argparse.Namespace) -> None:
+    """The text encoder, which both stages take as it is."""
+    reading.fit(make_pool(POOL, things=1).scenes, options.runs)
 
-    def watch(step: int, parts) -> None:
-        if step % 500 == 0:
-            pipe = assemble.first(parts)
+
+def train_first(options: argparse.Namespace) -> None:
+    """Stage I. Now and then it is asked for held-out scenes."""
+    few, encoder = held_out_prompts(32, things=1), reading.load(options.runs)
+
+    def watch(step: int, unet) -> None:
+        if step % 1000 == 0:
+            pipe = assemble.first(unet, encoder)
             pipe.set_progress_bar_config(disable=True)
             verdicts = judge_small(draw_small(pipe, few, steps=30, guidance=GUIDANCE), few)
             right = share(sum(v.objects_right for v in verdicts), len(few))
             note(options.runs, step, {"right": right})
 
-    training.fit_first(told(), options.runs, watch=watch)
+    training.fit_first(told(), encoder, options.runs, watch=watch)
 
 
 def train_second(options: argparse.Namespace) -> None:
     """Stage II."""
-    training.fit_second(told(), training.load_first(options.runs)["text"], options.runs)
+    training.fit_second(told(), reading.load(options.runs), options.runs)
 
 
 def pack(options: argparse.Namespace) -> None:
     """Both packaged folders, from the checkpoints, and their cards."""
-    parts = training.load_first(options.runs)
-    unets = {"first": parts["unet"], "second": training.load_second(options.runs)}
-    pipes = {"first": assemble.first(parts), "second": assemble.second(unets["second"], parts["text"])}
+    encoder = reading.load(options.runs)
     for stage, name in assemble.NAMES.items():
-        save(pipes[stage], options.out / name, unets[stage])
+        unet = training.load_stage(stage, options.runs)
+        save(getattr(assemble, stage)(unet, encoder), options.out / name, unet)
         text.for_old_and_new(options.out / name)
     if report := kept_report(options):
         assemble.write_cards(options.out, options.runs, report)
@@ -64,5 +68,5 @@ def evaluate(options: argparse.Namespace) -> dict:
 
 
 if __name__ == "__main__":
-    parts = {"first": train_first, "second": train_second}
+    parts = {"text": train_text, "first": train_first, "second": train_second}
     Recipe("cascade", __doc__, parts, pack, evaluate).main(count=100, steps=100, guidance=GUIDANCE)

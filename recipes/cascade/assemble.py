@@ -14,13 +14,13 @@ from . import stages, text
 NAMES = {"first": "scenes-if-1", "second": "scenes-if-2"}
 
 
-def first(parts: nn.ModuleDict) -> IFPipeline:
+def first(unet: nn.Module, encoder: T5EncoderModel) -> IFPipeline:
     """Stage I."""
-    return IFPipeline(unet=parts["unet"], text_encoder=parts["text"], **_common())
+    return IFPipeline(unet=unet, text_encoder=encoder, **_common())
 
 
 def second(unet: nn.Module, encoder: T5EncoderModel) -> IFSuperResolutionPipeline:
-    """Stage II, with the text encoder of stage I."""
+    """Stage II, with the same text encoder."""
     noising = stages.noising_scheduler()
     return IFSuperResolutionPipeline(unet=unet, text_encoder=encoder, image_noising_scheduler=noising, **_common())
 
@@ -43,7 +43,7 @@ def write_cards(out: Path, runs: Path, report: dict) -> None:
         card.draw_curve([row["error"] for row in log], out / name / "loss.png", "error of the noise")
         body = _CARD.format(
             stage=_STAGES[stage],
-            runs=card.steps_table({stage: log}),
+            runs=card.steps_table({"text encoder": card.read_log(runs / "text.csv"), "UNet": log}),
             obedience=card.arms_table(report["arms"]),
             count=report["count"],
             sampler=f"{report['sampler']}, {report['steps']} and {report['steps'] // 2} steps",
@@ -60,11 +60,11 @@ _STAGES = {
 _CARD = """
 {stage}
 
-Both are trained from nothing by `python -m recipes.cascade` on two CPU cores, in pixels, without an autoencoder. They
-draw one shaded thing: sphere, cube, cone or ring, in eight colours, small or large, on one of five backgrounds. They
-exist so that sampling methods can be tried, tested and measured in seconds, without a download, on the very classes
-that the big models use: T5's text through a projection, a pooled text beside the time, scale-shift norms, residual
-blocks that change the size, and a variance that the network predicts.
+Both are trained from nothing by `python -m recipes.cascade` on one CPU core each, in pixels, without an autoencoder.
+They draw one shaded thing: sphere, cube, cone or ring, in eight colours, small or large, on one of five backgrounds.
+They exist so that sampling methods can be tried, tested and measured in seconds, without a download, on the very
+classes that the big models use: T5's text through a projection, a pooled text beside the time, scale-shift norms,
+residual blocks that change the size, and a variance that the network predicts.
 
 ```python
 from faster_diffusion import demo
@@ -78,8 +78,10 @@ image = second(prompt, image=small, guidance_scale={guidance}).images[0]
 ## Training
 
 24,000 pictures of one thing, rendered by code (`faster_diffusion.demo.scenes`). A tenth of the combinations is held
-out and never trained on. The loss is the hybrid one of Nichol & Dhariwal (2021): the squared error of the noise, with
-the square root of min-SNR weights, and beside it the variational bound, which only the variance learns from.
+out and never trained on. The text encoder learned to read first, from captions alone: each of its states says which
+size, colour, shape and background a caption names, or that it leaves them open. Like the T5 of DeepFloyd-IF it then
+stayed as it was. The loss of the UNet is the hybrid one of Nichol & Dhariwal (2021): the squared error of the noise,
+with the square root of min-SNR weights, and beside it the variational bound, which only the variance learns from.
 
 {runs}
 
@@ -95,6 +97,6 @@ background are those of stage II, a wrong thing having no right size. In bracket
 
 ## Weaknesses
 
-Training was short. One thing only, and nothing outside this little world. Stage II learned from real pictures made
-small and noisy, never from what stage I draws, so that it mends little of what stage I got wrong.
+One thing only, and nothing outside this little world. Stage II learned from real pictures made small and noisy, never
+from what stage I draws, so that it mends little of what stage I got wrong.
 """

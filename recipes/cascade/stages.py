@@ -11,9 +11,9 @@ from .text import WIDTH
 
 COMMON: dict[str, Any] = {
     "out_channels": 6,  # the noise, and its variance
-    "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D", "SimpleCrossAttnDownBlock2D"),
+    "down_block_types": ("ResnetDownsampleBlock2D",) * 2 + ("SimpleCrossAttnDownBlock2D",) * 2,
     "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
-    "up_block_types": ("SimpleCrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+    "up_block_types": ("SimpleCrossAttnUpBlock2D",) * 2 + ("ResnetUpsampleBlock2D",) * 2,
     "norm_num_groups": 8,
     "cross_attention_dim": 96,
     "cross_attention_norm": "group_norm",
@@ -34,7 +34,7 @@ def first() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=32,
         in_channels=3,
-        block_out_channels=(32, 64, 128),
+        block_out_channels=(32, 32, 64, 128),
         layers_per_block=1,
         attention_head_dim=32,
         **COMMON,
@@ -47,9 +47,9 @@ def second() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=64,
         in_channels=6,
-        block_out_channels=(24, 48, 96),
+        block_out_channels=(16, 32, 64, 96),
         layers_per_block=1,
-        attention_head_dim=24,
+        attention_head_dim=16,
         only_cross_attention=True,
         mid_block_only_cross_attention=False,
         class_embed_type="timestep",

@@ -1,4 +1,4 @@
-"""Trains both stages on pictures of one thing, the first together with the text encoder."""
+"""Trains both stages on pictures of one thing, with a text encoder that can read."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..training import Plan, load_average, on_device, share, train
 from . import stages, text
 from .variance import variance_bound
 
-FIRST = Plan(steps=3000, learning_rate=1.5e-3, warmup=200, ema=0.997, save_every=100)
-SECOND = Plan(steps=900, learning_rate=1.5e-3, warmup=100, ema=0.995, save_every=50)
-BATCH = {"first": 24, "second": 8}
+FIRST = Plan(steps=9500, learning_rate=1.2e-3, warmup=200, ema=0.998, save_every=500)
+SECOND = Plan(steps=6000, learning_rate=1.2e-3, warmup=200, ema=0.998, save_every=500)
+BATCH = {"first": 16, "second": 8}
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 MOST_NOISE = 400  # on the small picture, of 1000; the pipeline's default is 250
 
@@ -46,31 +46,25 @@ def shrink(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2)
 
 
-def build_first() -> nn.ModuleDict:
-    """Stage I and the text encoder."""
-    return nn.ModuleDict({"unet": stages.first(), "text": text.encoder()})
-
-
-def fit_first(told: Told, folder: Path, plan: Plan = FIRST, watch=None) -> nn.ModuleDict:
+def fit_first(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = FIRST, watch=None) -> nn.Module:
     """Learn to draw at 32 pixels a side."""
-    parts = build_first()
-    objective = _objective(parts["unet"])
+    unet, encoder = stages.first(), on_device(encoder)
+    objective = _objective(unet)
 
     def loss(step: int, generator: torch.Generator):
         x, said = draw(told, BATCH["first"], generator)
         times, noise = draw_times(len(x), 1000, generator), draw_noise((len(x), 3, 32, 32), generator)
         x, said, times, noise = share(x), share(said), share(times), share(noise)
-        return objective(shrink(x), noise, times, states=text.states(parts["text"], said))
+        return objective(shrink(x), noise, times, states=text.states(encoder, said))
 
-    return train(parts, loss, plan, folder, "first", watch).eval().requires_grad_(False)
+    return train(unet, loss, plan, folder, "first", watch).eval().requires_grad_(False)
 
 
 def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = SECOND, watch=None) -> nn.Module:
-    """Learn to draw at 64, from a small picture that is noised, with the text encoder as it is."""
-    unet = stages.second()
+    """Learn to draw at 64, from a small picture that is noised."""
+    unet, encoder = stages.second(), on_device(encoder)
     objective = _objective(unet)
     kept = on_device(stages.noising_scheduler().alphas_cumprod)
-    encoder = on_device(encoder)
 
     def loss(step: int, generator: torch.Generator):
         x, said = draw(told, BATCH["second"], generator)
@@ -80,22 +74,16 @@ def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = S
         x, said, times, noise, levels, blur = (share(part) for part in (x, said, times, noise, levels, blur))
 
         small = F.interpolate(shrink(x), x.shape[-2:], mode="bilinear", align_corners=True)  # as the pipeline does
-        with torch.no_grad():
-            states = text.states(encoder, said)
         small = add_noise(small, blur, kept[levels])
-        return objective(x, noise, times, states=states, small=small, class_labels=levels)
+        return objective(x, noise, times, states=text.states(encoder, said), small=small, class_labels=levels)
 
     return train(unet, loss, plan, folder, "second", watch).eval().requires_grad_(False)
 
 
-def load_first(folder: Path) -> nn.ModuleDict:
-    """Stage I and the text encoder, from their checkpoint."""
-    return load_average(build_first(), folder / "first.pt").eval().requires_grad_(False)
-
-
-def load_second(folder: Path) -> nn.Module:
-    """Stage II, from its checkpoint."""
-    return load_average(stages.second(), folder / "second.pt").eval().requires_grad_(False)
+def load_stage(stage: str, folder: Path) -> nn.Module:
+    """The UNet of "first" or "second", from its checkpoint."""
+    unet = getattr(stages, stage)()
+    return load_average(unet, folder / f"{stage}.pt").eval().requires_grad_(False)
 
 
 def draw(told: Told, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

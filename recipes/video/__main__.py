@@ -13,32 +13,40 @@ from ..packing import save
 from ..scenes import tokenizer
 from ..scenes.evaluate import quick
 from ..training import kept
-from . import assemble, data, unet
+from . import assemble, data, reading, unet
 from .evaluate import obedience
 
 POOL = 4000
 GUIDANCE = 2.5
 
 
-def train(options: argparse.Namespace) -> None:
-    """UNet and text tower. Now and then they sample held-out prompts, so that a run gone wrong is seen early."""
+def train_text(options: argparse.Namespace) -> None:
+    """The text tower."""
+    reading.fit(scenes().text_encoder, data.ways_to_tell(data.sample_clips(POOL)), options.runs)
+
+
+def train_unet(options: argparse.Namespace) -> None:
+    """The UNet. Now and then it samples held-out prompts, so that a run gone wrong is seen early."""
 
     def make() -> dict:
         clips, frames = data.make_clips(POOL)
         clips, latents = data.with_reversed(clips, data.encode(scenes().vae, frames))
         return {"latents": latents, "tokens": data.tell(clips)}
 
-    def watch(step: int, parts) -> None:
-        if step % 200 == 0:
-            pipe = quick(assemble.pipeline(scenes(), parts))
+    text = reading.load(scenes().text_encoder, options.runs)
+
+    def watch(step: int, net) -> None:
+        if step % 400 == 0:
+            pipe = quick(assemble.pipeline(scenes(), net, text))
             note(options.runs, step, obedience(pipe, 16, steps=12, guidance=GUIDANCE))
 
-    unet.fit(scenes(), **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
+    unet.fit(scenes(), text, **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
 
 
 def pack(options: argparse.Namespace) -> None:
-    """The packaged folder, from the checkpoint, and its card."""
-    pipe = assemble.pipeline(scenes(), unet.load(scenes(), options.runs))
+    """The packaged folder, from the checkpoints, and its card."""
+    text = reading.load(scenes().text_encoder, options.runs)
+    pipe = assemble.pipeline(scenes(), unet.load(scenes(), options.runs), text)
     folder = options.out / assemble.NAME
     save(pipe, folder, pipe.unet, pipe.vae)
     tokenizer.save(folder / "tokenizer")
@@ -53,4 +61,6 @@ def evaluate(options: argparse.Namespace) -> dict:
 
 
 if __name__ == "__main__":
-    Recipe("video", __doc__, {"train": train}, pack, evaluate).main(count=96, steps=50, guidance=GUIDANCE)
+    Recipe("video", __doc__, {"text": train_text, "unet": train_unet}, pack, evaluate).main(
+        count=96, steps=50, guidance=GUIDANCE
+    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffusers import StableDiffusionPipeline, TextToVideoSDPipeline
-from torch import nn
+from diffusers import StableDiffusionPipeline, TextToVideoSDPipeline, UNet3DConditionModel
 from transformers import CLIPTextModel
 
 from .. import card
@@ -14,16 +13,10 @@ from ..scenes.unet import scheduler
 NAME = "scenes-video"
 
 
-def pipeline(image: StableDiffusionPipeline, parts: nn.ModuleDict) -> TextToVideoSDPipeline:
+def pipeline(image: StableDiffusionPipeline, unet: UNet3DConditionModel, text: CLIPTextModel) -> TextToVideoSDPipeline:
     """The stock pipeline."""
-    text_encoder = CLIPTextModel(parts["text"].config)
-    text_encoder.load_state_dict(parts["text"].state_dict())
     return TextToVideoSDPipeline(
-        vae=image.vae,
-        text_encoder=text_encoder.eval(),
-        tokenizer=image.tokenizer,
-        unet=parts["unet"],
-        scheduler=scheduler(),
+        vae=image.vae, text_encoder=text, tokenizer=image.tokenizer, unet=unet, scheduler=scheduler()
     )
 
 
@@ -46,13 +39,15 @@ frames = pipe("a large red sphere rolls to the left", num_frames=8, guidance_sca
 ```
 
 What is round rolls, the rest slides, and anything moves: the verb makes no difference. Size and background may be left
-out. The UNet's spatial layers and the text tower started as those of the scenes model; the layers over time started as
-if they were not there. Autoencoder and tokenizer are those of the scenes model.
+out. The UNet's spatial layers and the text tower started as those of the scenes model. Autoencoder and tokenizer are
+those of the scenes model.
 
 ## Training
 
-4,000 clips rendered by code (`faster_diffusion.demo.clips`), each also shown backwards as one that goes the other way.
-A tenth of the combinations of a thing with a background is held out and never trained on.
+4,000 clips rendered by code (`faster_diffusion.demo.clips`). A tenth of the combinations of a thing with a background
+is held out and never trained on. The text tower learned to read first, from captions alone: to say of a clip what it
+said of its scene, and once it has read the motion to add one of four directions to that. Then it stayed as it was. The
+UNet is shown each clip together with the same one backwards, under the same noise, which goes the other way.
 
 {runs}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -16,14 +17,16 @@ from ..scenes import vae
 from ..scenes.unet import tokenise
 
 
-def make_clips(size: int, seed: int = 0) -> tuple[list[Clip], Tensor]:
-    """`size` clips whose scenes are not held out, with their frames as uint8 (size, 8, 3, 64, 64)."""
+def sample_clips(size: int, seed: int = 0) -> list[Clip]:
+    """`size` clips whose scenes are not held out."""
     rng = np.random.default_rng([seed, 4])
-    clips: list[Clip] = []
-    while len(clips) < size:
-        clip = sample_clip(rng)
-        if not held_out(clip.scene):
-            clips.append(clip)
+    drawn = (sample_clip(rng) for _ in count())
+    return list(islice((clip for clip in drawn if not held_out(clip.scene)), size))
+
+
+def make_clips(size: int, seed: int = 0) -> tuple[list[Clip], Tensor]:
+    """Such clips, with their frames as uint8 (size, 8, 3, 64, 64)."""
+    clips, rng = sample_clips(size, seed), np.random.default_rng([seed, 5])
     frames = np.stack([render(clip, rng).transpose(0, 3, 1, 2) for clip in clips])
     return clips, torch.from_numpy(frames)
 
@@ -39,15 +42,19 @@ def with_reversed(clips: list[Clip], latents: Tensor) -> tuple[list[Clip], Tenso
     return [*clips, *(_reversed(clip) for clip in clips)], torch.cat([latents, latents.flip(2)])
 
 
-def tell(clips: list[Clip], variants: int = 4) -> Tensor:
-    """Tokens (N, variants, 32): every clip told in a few ways, in full or shortened, by its own verb or by "moves"."""
+def ways_to_tell(clips: list[Clip], variants: int = 4) -> list[tuple[Clip, str | None]]:
+    """Every clip in a few ways, in full or shortened, each with the verb to tell it by: its own, or "moves"."""
     rng = np.random.default_rng(10)
-    told = [
-        caption(Clip(shorten(clip.scene, rng), clip.direction), ANY_VERB if rng.random() < 0.3 else None)
+    return [
+        (Clip(shorten(clip.scene, rng), clip.direction), ANY_VERB if rng.random() < 0.3 else None)
         for clip in clips
         for _ in range(variants)
     ]
-    return tokenise(told).unflatten(0, (len(clips), variants))
+
+
+def tell(clips: list[Clip], variants: int = 4) -> Tensor:
+    """Tokens (N, variants, 32) of these ways to tell the clips."""
+    return tokenise([caption(*one) for one in ways_to_tell(clips, variants)]).unflatten(0, (len(clips), variants))
 
 
 def _reversed(clip: Clip) -> Clip:

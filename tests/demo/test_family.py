@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DiTPipeline, DPMSolverMultistepScheduler, StableDiffusionXLPipeline
+from diffusers import (
+    DiTPipeline,
+    DPMSolverMultistepScheduler,
+    IFPipeline,
+    IFSuperResolutionPipeline,
+    StableDiffusionXLPipeline,
+)
 
 import faster_diffusion as fd
 from faster_diffusion import demo
@@ -67,6 +73,23 @@ def test_the_transformer_draws_its_classes_accelerated_or_not():
     assert right() >= 3  # of 11: 5; of 320 in 50 steps: 58 %; by chance 3 %
     with fd.enable(pipe):
         assert right() >= 3  # 5; 57 %
+
+
+@needs("scenes-if-1")
+def test_the_cascade_draws_scenes_accelerated_or_not():
+    first, second = load("scenes-if-1", quick=False), load("scenes-if-2", quick=False)
+    assert (type(first), type(second)) == (IFPipeline, IFSuperResolutionPipeline)
+    prompts = held_out_prompts(8, 1, seed=5)
+
+    def obeyed():
+        call = {"prompt": prompts, "guidance_scale": demo.GUIDANCE_SCALE, "generator": seeds(8)}
+        small = first(**call, num_inference_steps=30, output_type="pt").images
+        images = second(**call, image=small, num_inference_steps=20).images
+        return sum(obeys(image, prompt).objects_right for image, prompt in zip(images, prompts, strict=True))
+
+    assert obeyed() >= 6  # 7; of 100 in 100 and 50 steps: 97
+    with fd.enable(first, key_steps="uniform:2"), fd.enable(second, key_steps="uniform:2"):
+        assert obeyed() >= 6  # with the paper's plan 94
 
 
 def test_every_model_is_on_the_page_of_models():

@@ -1,11 +1,13 @@
 """The parts of the recipe of the cascade that are no training."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from faster_diffusion.demo.scenes import caption
-from recipes.cascade import stages, text, training
+from faster_diffusion.demo.scenes import caption, parse
+from recipes.cascade import reading, stages, text, training
 from recipes.cascade.variance import variance_bound
 from recipes.scenes.data import make_pool
 
@@ -36,6 +38,24 @@ def test_padding_does_not_change_the_words():
     short = text.tokenizer()("a red cube", return_tensors="pt").input_ids
     padded = text.tokenise(["a red cube"])
     torch.testing.assert_close(text.states(encoder, padded)[:, : short.shape[1]], text.states(encoder, short))
+
+
+def test_what_a_caption_leaves_open_has_an_answer_of_its_own():
+    assert reading.answers(parse("a large red cone on a beige background")) == [2, 1, 3, 4]
+    assert reading.answers(parse("a pink sphere")) == [0, 8, 1, 0]
+
+
+def test_an_encoder_learns_to_read(tmp_path):
+    """Three captions, in a few steps: each state says all that its caption says, padding too."""
+    scenes = [parse(said) for said in ("a red cube", "a small blue ring", "a green cone on a grey background")]
+    plan = replace(reading.PLAN, steps=40, warmup=5)
+    encoder = reading.fit(scenes, tmp_path, plan)
+    states = text.states(encoder, text.tokenise([caption(scene) for scene in scenes]))
+    apart = torch.cdist(states.mean(1), states.mean(1))[0, 1:].min()
+    assert states.std(1).mean() * states.shape[-1] ** 0.5 < apart  # all states of a caption are alike, captions are not
+    assert torch.equal(
+        text.states(reading.load(tmp_path), text.tokenise([""])), text.states(encoder, text.tokenise([""]))
+    )
 
 
 SCHEDULER = stages.scheduler()
