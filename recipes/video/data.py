@@ -38,7 +38,7 @@ def encode(autoencoder: AutoencoderKL, frames: Tensor) -> Tensor:
 
 
 def with_reversed(clips: list[Clip], latents: Tensor) -> tuple[list[Clip], Tensor]:
-    """Each clip forwards, and backwards as one that goes the other way."""
+    """Each clip forwards, and then each backwards as one that goes the other way."""
     return [*clips, *(_reversed(clip) for clip in clips)], torch.cat([latents, latents.flip(2)])
 
 

@@ -65,8 +65,9 @@ def fit(
     plan: Plan = PLAN,
     watch=None,
 ) -> UNet3DConditionModel:
-    """Train on scaled latents (N, 4, frames, 16, 16), the second half of them backwards, and captions as tokens
-    (N, variants, 32).
+    """Train on scaled latents (N, 4, frames, 16, 16) and captions as tokens (N, variants, 32).
+
+    The second half is the same clips as the first, backwards.
     """
     unet, text, latents = build(image), on_device(text), on_device(latents)
     alphas = on_device(scheduler().alphas_cumprod)
@@ -77,10 +78,10 @@ def fit(
     def loss(step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(forwards, (PAIRS,), generator=generator)
         rows = torch.cat([rows, forwards + rows])
-        said = tokens[rows, torch.randint(tokens.shape[1], (len(rows),), generator=generator)]
-        said[torch.rand(len(rows), generator=generator) < UNPROMPTED] = empty
         times = draw_times(PAIRS, len(alphas), generator, EARLY).repeat(2)
         noise = draw_noise((PAIRS, *latents.shape[1:]), generator).repeat(2, 1, 1, 1, 1)
+        said = tokens[rows, torch.randint(tokens.shape[1], (len(rows),), generator=generator)]
+        said[torch.rand(len(rows), generator=generator) < UNPROMPTED] = empty
         rows, times, noise, said = share(rows), share(times), share(noise), share(said)
 
         noisy = add_noise(latents[rows], noise, alphas[times])
@@ -91,7 +92,7 @@ def fit(
 
 
 def flatten_convolutions(unet: nn.Module) -> None:
-    """Let convolutions over time alone run as those of a picture, frames by pixels: on a CPU four times as fast."""
+    """Let convolutions over time alone run as those of a picture, frames by pixels: on a CPU up to four times as fast."""
     for part in unet.modules():
         if isinstance(part, nn.Conv3d) and part.kernel_size[1:] == (1, 1):
             part.forward = partial(_as_picture, part)
