@@ -98,5 +98,5 @@ background are those of stage II, a wrong thing having no right size. In bracket
 ## Weaknesses
 
 One thing only, and nothing outside this little world. Stage II learned from real pictures made small and noisy, never
-from what stage I draws, so that it mends little of what stage I got wrong.
+from what stage I draws, so that it mends little of what stage I got wrong. It leaves a fine grain on plain grounds.
 """

@@ -15,18 +15,20 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
-from examples import tiny
 from tests import toys
 
+from . import deepfloyd
 from .common import LATE, STRENGTH, Row, image, right_half
 
 
 def first_stage(cls: type = IFPipeline) -> Any:
-    return pipeline(cls, tiny.network(**tiny.FIRST))
+    return pipeline(cls, deepfloyd.network(**deepfloyd.FIRST))
 
 
 def second_stage(cls: type = IFSuperResolutionPipeline) -> Any:
-    return pipeline(cls, tiny.network(**tiny.SECOND), image_noising_scheduler=DDPMScheduler(**tiny.NOISING))
+    return pipeline(
+        cls, deepfloyd.network(**deepfloyd.SECOND), image_noising_scheduler=DDPMScheduler(**deepfloyd.NOISING)
+    )
 
 
 def pipeline(cls: type, unet: UNet2DConditionModel, **more: Any) -> Any:
@@ -34,7 +36,7 @@ def pipeline(cls: type, unet: UNet2DConditionModel, **more: Any) -> Any:
         tokenizer=None,
         text_encoder=None,
         unet=unet,
-        scheduler=DDPMScheduler(**tiny.SCHEDULER),
+        scheduler=DDPMScheduler(**deepfloyd.SCHEDULER),
         safety_checker=None,
         feature_extractor=None,
         watermarker=None,
