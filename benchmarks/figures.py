@@ -106,7 +106,7 @@ def _seconds(row: dict[str, Any]) -> str:
 def _forecasts(paths: list[Path]) -> str:
     """Likeness to a converged run and to the full run of the same solver, by guidance."""
     by_guidance = sorted(map(Evaluation.read, paths), key=lambda found: found.settings["guidance"])
-    references = {"psnr:converged": "to 150 steps", "psnr": "to 50"}
+    references = {"psnr:converged": "to converged", "psnr": "to 50 steps"}
     head = [f"guidance {found.settings['guidance']:g}, {to}" for found in by_guidance for to in references.values()]
     rows = []
     for arm in by_guidance[0].arms:
