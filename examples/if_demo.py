@@ -14,11 +14,12 @@ parser.add_argument("--second", default="DeepFloyd/IF-II-L-v1.0", help="stage II
 parser.add_argument("--third", default="stabilityai/stable-diffusion-x4-upscaler", help="(default: %(default)s)")
 parser.add_argument("--prompt", help="(default: one that the model understands)")
 args = parser.parse_args()
-embedded = args.model in fd.demo.available()
-prompt = args.prompt or ("a large red sphere on a grey background" if embedded else "a photograph of an astronaut")
+embedded = args.model == "scenes-if-1"
+known = "a large red sphere on a grey background" if embedded else "a photograph of an astronaut riding a horse"
+prompt = args.prompt or known
 
 if embedded:
-    first, second, third = fd.demo.load("scenes-if-1"), fd.demo.load("scenes-if-2"), None
+    first, second, third = fd.demo.load(args.model), fd.demo.load("scenes-if-2"), None
     guidance = {"guidance_scale": fd.demo.GUIDANCE_SCALE}
 else:
     half = {"torch_dtype": torch.float16, "variant": "fp16"}

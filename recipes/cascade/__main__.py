@@ -11,7 +11,7 @@ from faster_diffusion.demo.scenes import held_out_prompts
 from ..card import share
 from ..command import Recipe, compare, kept_report, note
 from ..packing import save
-from ..scenes.data import make_pool
+from ..scenes.data import Pool, make_pool
 from . import assemble, reading, text, training
 from .evaluate import draw_small, judge_small, obedience
 
@@ -20,14 +20,20 @@ GUIDANCE = 2.5
 
 
 @cache
+def pool() -> Pool:
+    """The scenes that all parts train on."""
+    return make_pool(POOL, things=1)
+
+
+@cache
 def told() -> training.Told:
-    """The pictures and captions that both stages train on."""
-    return training.tell(make_pool(POOL, things=1))
+    """Their pictures and captions, for both stages."""
+    return training.tell(pool())
 
 
 def train_text(options: argparse.Namespace) -> None:
     """The text encoder, which both stages take as it is."""
-    reading.fit(make_pool(POOL, things=1).scenes, options.runs)
+    reading.fit(pool().scenes, options.runs)
 
 
 def train_first(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from transformers import T5EncoderModel
 
 from faster_diffusion.demo.scenes import BACKGROUNDS, COLOURS, SHAPES, SIZES, Scene, caption, shorten
 
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, load_average, share, train
 from . import text
 
 PLAN = Plan(steps=600, learning_rate=3e-3, warmup=50, ema=0.99, save_every=200)
@@ -57,7 +57,7 @@ def fit(scenes: list[Scene], folder: Path, plan: Plan = PLAN) -> T5EncoderModel:
             for index, one in enumerate(found)
         )
 
-    return train(on_device(parts), loss, plan, folder, "text")["text"].eval().requires_grad_(False)
+    return train(parts, loss, plan, folder, "text")["text"].eval().requires_grad_(False)
 
 
 def load(folder: Path) -> T5EncoderModel:

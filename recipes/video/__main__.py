@@ -61,6 +61,5 @@ def evaluate(options: argparse.Namespace) -> dict:
 
 
 if __name__ == "__main__":
-    Recipe("video", __doc__, {"text": train_text, "unet": train_unet}, pack, evaluate).main(
-        count=96, steps=50, guidance=GUIDANCE
-    )
+    parts = {"text": train_text, "unet": train_unet}
+    Recipe("video", __doc__, parts, pack, evaluate).main(count=96, steps=50, guidance=GUIDANCE)

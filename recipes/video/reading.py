@@ -86,7 +86,7 @@ def fit(tower: CLIPTextModel, told: list[tuple[Clip, str | None]], folder: Path,
         wanted = states.gather(1, place[..., None].expand_as(states)) + ways[way]
         return (parts["text"](tokens).last_hidden_state - wanted).square().mean() / spread
 
-    return train(on_device(parts), loss, plan, folder, "text")["text"].eval().requires_grad_(False)
+    return train(parts, loss, plan, folder, "text")["text"].eval().requires_grad_(False)
 
 
 def directions(tower: CLIPTextModel) -> Tensor:
