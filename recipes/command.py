@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class Recipe:
             parser.add_argument(f"--{name}", type=type(value), default=value, help="evaluate (default: %(default)s)")
         add_settings(parser)
         options = parser.parse_args()
-        begin(Settings(options.device, options.longer))
+        begin(settings_of(options))
         for part in [options.part] if options.part else [*parts, "assemble"]:  # the card wants the report
             parts[part](options)
 
@@ -61,6 +62,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options of `Settings`."""
     parser.add_argument("--device", default="cpu", help="where to train, and to sample (default: %(default)s)")
     parser.add_argument("--longer", type=float, default=1.0, help="so many times the steps (default: %(default)s)")
+    parser.add_argument(
+        "--wider", type=int, default=1, help="so many times the batch, for a GPU (default: %(default)s)"
+    )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="that training a part may take (default: any)")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What was given of these."""
+    return Settings(options.device, options.longer, options.wider, options.minutes)
 
 
 def kept_report(options: argparse.Namespace) -> dict:

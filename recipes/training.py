@@ -33,17 +33,32 @@ class Plan:
     seed: int = 0
     minutes: float = math.inf  # ends early: the fall of the rate is then over the time instead of the steps
 
-    def times(self, longer: float) -> Plan:
-        """The same, so many times as long."""
-        return replace(self, steps=round(self.steps * longer), minutes=self.minutes * longer)
+    def asked(self, settings: Settings) -> Plan:
+        """The same, as long as the settings say, with as many checkpoints."""
+        longer = settings.longer
+        return replace(
+            self,
+            steps=round(self.steps * longer),
+            save_every=max(1, round(self.save_every * longer)),
+            minutes=min(self.minutes * longer, settings.minutes),
+        )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may want otherwise: where training runs, and how many times as long as the recipe says."""
+    """What a user may want otherwise than the recipe says.
+
+    Args:
+        device: where training runs.
+        longer: so many times the steps.
+        wider: so many times the batch.
+        minutes: that each part may take; the rate then falls over the time.
+    """
 
     device: str = "cpu"
     longer: float = 1.0
+    wider: int = 1
+    minutes: float = math.inf
 
 
 _settings = Settings()
@@ -65,7 +80,7 @@ def train(
     Under torchrun each process takes its `share` of a batch and gradients are averaged. Two processes of one thread are
     faster than one of two where operations are small, and other work on the machine slows them less.
     """
-    plan, parts = plan.times(_settings.longer), on_device(parts)
+    plan, parts = plan.asked(_settings), on_device(parts)
     rank, processes = place()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / f"{name}.pt", folder / f"{name}.csv"
@@ -161,9 +176,39 @@ def share(batch: Tensor) -> Tensor:
     return on_device(batch[rank::processes])
 
 
+def wide(batch: int) -> int:
+    """Of a batch that a recipe says, as large as it was asked to be."""
+    return batch * _settings.wider
+
+
 def on_device(thing: Movable) -> Movable:
     """A tensor, module or pipeline where training runs."""
     return thing.to(_settings.device)
+
+
+def captured(network: nn.Module, **example: Tensor) -> nn.Module:
+    """What a network of diffusers predicts from these tensors, given in this order; on a GPU by CUDA graphs.
+
+    Small networks take a GPU less time than it takes Python to ask for all of their operations, backwards too.
+
+    Args:
+        network: where training runs; its weights stay where they are.
+        example: its arguments, as large as all that follow.
+    """
+    prediction = _Prediction(network, tuple(example))
+    if next(iter(example.values())).is_cuda:
+        torch.cuda.make_graphed_callables(prediction, tuple(example.values()), allow_unused_input=True)
+    return prediction
+
+
+class _Prediction(nn.Module):
+    def __init__(self, network: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        output: tuple[Tensor] = self.network(**dict(zip(self.names, tensors, strict=True)), return_dict=False)
+        return output[0]
 
 
 def _agree(seconds: float) -> float:

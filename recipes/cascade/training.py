@@ -15,7 +15,7 @@ from faster_diffusion.demo.scenes import caption, shorten
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, pixels
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, load_average, on_device, share, train, wide
 from . import stages, text
 from .variance import variance_bound
 
@@ -52,7 +52,7 @@ def fit_first(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = FI
     objective = _objective(unet)
 
     def loss(step: int, generator: torch.Generator):
-        x, said = draw(told, BATCH["first"], generator)
+        x, said = draw(told, wide(BATCH["first"]), generator)
         times, noise = draw_times(len(x), 1000, generator), draw_noise((len(x), 3, 32, 32), generator)
         x, said, times, noise = share(x), share(said), share(times), share(noise)
         return objective(shrink(x), noise, times, states=text.states(encoder, said))
@@ -67,7 +67,7 @@ def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = S
     kept = on_device(stages.noising_scheduler().alphas_cumprod)
 
     def loss(step: int, generator: torch.Generator):
-        x, said = draw(told, BATCH["second"], generator)
+        x, said = draw(told, wide(BATCH["second"]), generator)
         times, noise = draw_times(len(x), 1000, generator), draw_noise(tuple(x.shape), generator)
         levels = torch.randint(MOST_NOISE, (len(x),), generator=generator)
         blur = torch.randn(x.shape, generator=generator)

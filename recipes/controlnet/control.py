@@ -11,7 +11,7 @@ from torch import Tensor
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, numpy_rng
 from ..scenes.unet import scheduler, tokenise
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, load_average, on_device, share, train, wide
 from .conditions import CONDITIONS, as_tensor
 
 PLAN = Plan(steps=1500, learning_rate=1e-3, warmup=50, ema=0.99, save_every=100)
@@ -41,13 +41,14 @@ def fit(
     control = build(pipe).to(memory_format=torch.channels_last).train()
     alphas = on_device(scheduler().alphas_cumprod)
     empty = tokenise([""])[0]
+    batch = wide(BATCH)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randint(len(pool), (BATCH,), generator=generator)
-        said = tokens[rows, torch.randint(tokens.shape[1], (BATCH,), generator=generator)]
-        said[torch.rand(BATCH, generator=generator) < UNPROMPTED] = empty
-        times = draw_times(BATCH, len(alphas), generator)
-        noise = draw_noise((BATCH, 4, 16, 16), generator)
+        rows = torch.randint(len(pool), (batch,), generator=generator)
+        said = tokens[rows, torch.randint(tokens.shape[1], (batch,), generator=generator)]
+        said[torch.rand(batch, generator=generator) < UNPROMPTED] = empty
+        times = draw_times(batch, len(alphas), generator)
+        noise = draw_noise((batch, 4, 16, 16), generator)
         rng = numpy_rng(generator)
         shown = as_tensor([CONDITIONS[kind](picture, rng) for picture in pool.images()[rows]])
         rows, times, noise, said, shown = (share(part) for part in (rows, times, noise, said, shown))

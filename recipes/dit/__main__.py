@@ -14,7 +14,7 @@ from ..packing import save
 from ..scenes import vae
 from ..scenes.data import make_pool
 from ..scenes.evaluate import quick
-from ..training import kept
+from ..training import kept, on_device
 from . import assemble, transformer
 from .evaluate import obedience
 
@@ -24,7 +24,7 @@ GUIDANCE = 2.0
 
 def train(options: argparse.Namespace) -> None:
     """The transformer, on pictures of one thing. Now and then it is asked for some of each class."""
-    model = demo.load("scenes").vae
+    model = on_device(demo.load("scenes").vae)
 
     def make() -> dict[str, torch.Tensor]:
         pool = make_pool(POOL, things=1)

@@ -13,7 +13,7 @@ from faster_diffusion.demo.scenes import COLOURS, SHAPES, Scene, Thing, caption
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, captured, load_average, on_device, share, train, wide
 
 PLAN = Plan(steps=8000, learning_rate=1e-3, warmup=300, ema=0.998, save_every=100)
 BATCH = 16
@@ -57,20 +57,22 @@ def build() -> DiTTransformer2DModel:
 
 def fit(latents: Tensor, classes: Tensor, folder: Path, plan: Plan = PLAN, watch=None) -> DiTTransformer2DModel:
     """Train on scaled latents (N, 4, 16, 16) and the numbers of their classes (N,)."""
-    network, latents = build(), on_device(latents)
+    network, latents = on_device(build()), on_device(latents)
     alphas = on_device(scheduler().alphas_cumprod)
+    batch = wide(BATCH)
+    first = share(torch.zeros(batch, dtype=torch.long))
+    predict = captured(network, hidden_states=latents[first], timestep=first, class_labels=first.clone())
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randint(len(latents), (BATCH,), generator=generator)
+        rows = torch.randint(len(latents), (batch,), generator=generator)
         told = classes[rows]
-        told[torch.rand(BATCH, generator=generator) < UNTOLD] = NO_CLASS
-        times = draw_times(BATCH, len(alphas), generator)
-        noise = draw_noise((BATCH, *latents.shape[1:]), generator)
+        told[torch.rand(batch, generator=generator) < UNTOLD] = NO_CLASS
+        times = draw_times(batch, len(alphas), generator)
+        noise = draw_noise((batch, *latents.shape[1:]), generator)
         rows, times, noise, told = share(rows), share(times), share(noise), share(told)
 
         noisy = add_noise(latents[rows], noise, alphas[times])
-        guess = network(noisy, timestep=times, class_labels=told, return_dict=False)[0]
-        return noise_error(guess, noise, alphas[times])
+        return noise_error(predict(noisy, times, told), noise, alphas[times])
 
     return train(network, loss, plan, folder, "transformer", watch).requires_grad_(False)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from faster_diffusion.demo import GUIDANCE_SCALE
 
-from ..command import add_settings
-from ..training import Settings, begin, kept
+from ..command import add_settings, settings_of
+from ..training import begin, kept
 from . import assemble, clip, unet, vae
 from .data import Pool, make_pool
 from .evaluate import evaluate, obedience, quick
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=GUIDANCE_SCALE, help="evaluate: guidance scale")
     add_settings(parser)
     options = parser.parse_args()
-    begin(Settings(options.device, options.longer))
+    begin(settings_of(options))
     PARTS.get(options.part, everything)(options)
 
 

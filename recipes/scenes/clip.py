@@ -13,7 +13,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, C
 
 from faster_diffusion.demo.scenes import BACKGROUNDS, COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Scene, caption
 
-from ..training import Plan, load_average, on_device, train
+from ..training import Plan, load_average, on_device, train, wide
 from . import tokenizer
 from .data import Pool, make_held_out, numpy_rng, pixels, turn
 
@@ -44,18 +44,19 @@ def fit(pool: Pool, folder: Path, plan: Plan = PLAN) -> CLIPModel:
     """Train contrastively: a picture must know its caption among the others' and among near misses of its own."""
     words = tokenizer.build()
     clip = build(words)
+    batch = wide(BATCH)
 
     def loss(step: int, generator: torch.Generator):
         rng = numpy_rng(generator)
-        rows = torch.randint(len(pool), (BATCH,), generator=generator)
+        rows = torch.randint(len(pool), (batch,), generator=generator)
         seen = [pool.scenes[row] for row in rows]
         said = [_shorten(scene, rng) for scene in seen]
-        said += [near_miss(scene, rng) for scene in said[:BATCH] for _ in range(NEGATIVES)]
+        said += [near_miss(scene, rng) for scene in said[:batch] for _ in range(NEGATIVES)]
         logits = scores(clip, words, pool.pictures[rows], [caption(scene) for scene in said])
-        also_true = torch.from_numpy(describes(said, seen).T) & ~torch.eye(BATCH, len(said), dtype=torch.bool)
+        also_true = torch.from_numpy(describes(said, seen).T) & ~torch.eye(batch, len(said), dtype=torch.bool)
         logits = logits.masked_fill(on_device(also_true), -100.0)
-        target = on_device(torch.arange(BATCH))
-        value = (F.cross_entropy(logits, target) + F.cross_entropy(logits[:, :BATCH].T, target)) / 2
+        target = on_device(torch.arange(batch))
+        value = (F.cross_entropy(logits, target) + F.cross_entropy(logits[:, :batch].T, target)) / 2
         return value, {"right": (logits.argmax(1) == target).float().mean().item()}
 
     return train(clip, loss, plan, folder, "clip").eval().requires_grad_(False)

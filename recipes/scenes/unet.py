@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 from faster_diffusion.demo.scenes import Scene, caption, shorten
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, load_average, on_device, share, train, wide
 from . import tokenizer
 from .clip import WIDTH
 from .data import Pool, turn
@@ -66,17 +66,18 @@ def fit(
     unet = parts["unet"].to(memory_format=torch.channels_last)
     alphas = on_device(scheduler().alphas_cumprod)
     empty = tokenise([""])[0]
+    batch = wide(BATCH)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randint(len(latents), (BATCH,), generator=generator)
+        rows = torch.randint(len(latents), (batch,), generator=generator)
         ways = tokens.shape[1] // 2
-        way = torch.randint(ways, (BATCH,), generator=generator)
+        way = torch.randint(ways, (batch,), generator=generator)
         if step >= FROM_FIRST:
-            way[torch.rand(BATCH, generator=generator) < FROM_LAST] += ways
+            way[torch.rand(batch, generator=generator) < FROM_LAST] += ways
         said = tokens[rows, way]
-        said[torch.rand(BATCH, generator=generator) < UNPROMPTED] = empty
-        times = draw_times(BATCH, len(alphas), generator)
-        noise = draw_noise((BATCH, 4, 16, 16), generator)
+        said[torch.rand(batch, generator=generator) < UNPROMPTED] = empty
+        times = draw_times(batch, len(alphas), generator)
+        noise = draw_noise((batch, 4, 16, 16), generator)
         rows, times, noise, said = share(rows), share(times), share(noise), share(said)
 
         noisy = add_noise(latents[rows], noise, alphas[times])

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from ..training import Plan, load_average, on_device, train
+from ..training import Plan, load_average, on_device, train, wide
 from .data import Pool, make_held_out, pixels
 
 PLAN = Plan(steps=6000, learning_rate=1.5e-3, minutes=13, ema=0.995, save_every=400)
@@ -36,9 +36,10 @@ def build() -> AutoencoderKL:
 def fit(pool: Pool, folder: Path, plan: Plan = PLAN) -> AutoencoderKL:
     """Train, then set `scaling_factor` so that latents have unit standard deviation."""
     vae = build().to(memory_format=torch.channels_last)
+    batch = wide(BATCH)
 
     def loss(step: int, generator: torch.Generator):
-        rows = torch.randint(len(pool), (BATCH,), generator=generator)
+        rows = torch.randint(len(pool), (batch,), generator=generator)
         x = on_device(pixels(pool.pictures[rows])).contiguous(memory_format=torch.channels_last)
         posterior = vae.encode(x).latent_dist
         noise = on_device(torch.randn(posterior.mean.shape, generator=generator))

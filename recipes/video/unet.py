@@ -11,15 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextModel
 
-from ..noising import add_noise, draw_noise, draw_times, noise_error
+from ..noising import add_noise, draw_noise, draw_times, error_weights, noise_error
 from ..scenes.unet import scheduler, tokenise
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, captured, load_average, on_device, share, train, wide
 
 PLAN = Plan(steps=2000, learning_rate=7e-4, warmup=100, ema=0.995, save_every=100)
 PAIRS = 2  # in a batch: a clip, and the same backwards, under the same noise, so that they differ by the motion alone
 LOUD = 0.5  # of convolutions over time at the start: by the ends they tell frames from one another, as motions need
 HEAD = 16  # width; this class has one for all levels, so that heads are not quite those of the image model
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
+MOTION = 20.0  # weight of the error in what tells a clip from its reverse, of which the whole has only a few hundredths
 EARLY = 0.35  # power of the share of the run: most times early, where motions are decided; the rest is mostly known
 
 
@@ -69,26 +70,43 @@ def fit(
 
     The second half is the same clips as the first, backwards.
     """
-    unet, text, latents = build(image), on_device(text), on_device(latents)
+    unet, text, latents = on_device(build(image)), on_device(text), on_device(latents)
     alphas = on_device(scheduler().alphas_cumprod)
-    empty = tokenise([""])[0]
-    forwards = len(latents) // 2
+    states, empty = read(text, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2]), read(text, tokenise([""]))
+    forwards, pairs = len(latents) // 2, wide(PAIRS)
     flatten_convolutions(unet)
+    first = share(torch.zeros(2 * pairs, dtype=torch.long))
+    predict = captured(unet, sample=latents[first], timestep=first, encoder_hidden_states=states[first, 0])
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randint(forwards, (PAIRS,), generator=generator)
+        rows = torch.randint(forwards, (pairs,), generator=generator)
         rows = torch.cat([rows, forwards + rows])
-        times = draw_times(PAIRS, len(alphas), generator, EARLY).repeat(2)
-        noise = draw_noise((PAIRS, *latents.shape[1:]), generator).repeat(2, 1, 1, 1, 1)
-        said = tokens[rows, torch.randint(tokens.shape[1], (len(rows),), generator=generator)]
-        said[torch.rand(len(rows), generator=generator) < UNPROMPTED] = empty
-        rows, times, noise, said = share(rows), share(times), share(noise), share(said)
+        times = draw_times(pairs, len(alphas), generator, EARLY).repeat(2)
+        noise = draw_noise((pairs, *latents.shape[1:]), generator).repeat(2, 1, 1, 1, 1)
+        way = torch.randint(tokens.shape[1], (len(rows),), generator=generator)
+        unprompted = torch.rand(len(rows), generator=generator) < UNPROMPTED
+        other = rows.roll(pairs)
+        rows, other, times, noise, way, unprompted = map(share, (rows, other, times, noise, way, unprompted))
 
         noisy = add_noise(latents[rows], noise, alphas[times])
-        guess = unet(noisy, times, text(said).last_hidden_state, return_dict=False)[0]
-        return noise_error(guess, noise, alphas[times])
+        said = torch.where(unprompted[:, None, None], empty, states[rows, way])
+        guess = predict(noisy, times, said)
+        motion = motion_error(guess, noise, latents[rows] - latents[other], alphas[times])
+        return noise_error(guess, noise, alphas[times]) + MOTION * motion
 
     return train(unet, loss, plan, folder, "unet", watch).eval().requires_grad_(False)
+
+
+def motion_error(guess: Tensor, noise: Tensor, motion: Tensor, alphas: Tensor) -> Tensor:
+    """The part of `noise_error` along the difference of clips from their reverses, (B, ...) like the others."""
+    wrong, along = (guess - noise).flatten(1), F.normalize(motion.flatten(1))
+    return (error_weights(alphas) * (wrong * along).sum(1).square() / wrong.shape[1]).mean()
+
+
+@torch.no_grad()
+def read(text: CLIPTextModel, tokens: Tensor, batch: int = 500) -> Tensor:
+    """What the text tower says of tokens (N, 32): states (N, 32, width)."""
+    return torch.cat([text(on_device(part)).last_hidden_state for part in tokens.split(batch)])
 
 
 def flatten_convolutions(unet: nn.Module) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, on_device, share, train
+from ..training import Plan, load_average, on_device, share, train, wide
 from .towers import Towers
 
 PLAN = Plan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.99, save_every=100)
@@ -89,14 +89,15 @@ def fit(
     for tower in (towers.first, towers.second):
         on_device(tower)
     alphas = on_device(scheduler().alphas_cumprod)
+    batch = wide(BATCH)
 
     def loss(step: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randint(len(told.latents), (BATCH,), generator=generator)
-        tokens = told.tokens[rows, torch.randint(told.tokens.shape[1], (BATCH,), generator=generator)]
-        prompted = torch.rand(BATCH, generator=generator) >= UNPROMPTED
-        soft = (torch.rand(BATCH, generator=generator) < SOFT) & (rows < len(told.soft))
-        times = draw_times(BATCH, len(alphas), generator)
-        noise = draw_noise((BATCH, 4, 16, 16), generator)
+        rows = torch.randint(len(told.latents), (batch,), generator=generator)
+        tokens = told.tokens[rows, torch.randint(told.tokens.shape[1], (batch,), generator=generator)]
+        prompted = torch.rand(batch, generator=generator) >= UNPROMPTED
+        soft = (torch.rand(batch, generator=generator) < SOFT) & (rows < len(told.soft))
+        times = draw_times(batch, len(alphas), generator)
+        noise = draw_noise((batch, 4, 16, 16), generator)
         rows, tokens, prompted, soft, times, noise = map(share, (rows, tokens, prompted, soft, times, noise))
 
         x = torch.where(soft.view(-1, 1, 1, 1), softened[rows % len(softened)], latents[rows])

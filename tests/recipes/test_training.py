@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from recipes import training
-from recipes.training import Plan, load_average, share, train
+from recipes.dit import transformer
+from recipes.training import Plan, captured, load_average, share, train
 
 PLAN = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
 
@@ -60,6 +61,37 @@ def test_a_run_is_as_many_times_longer_as_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_settings", training.Settings(longer=1.5))
     run(tmp_path)
     assert (tmp_path / "toy.csv").read_text().splitlines()[-1].startswith("18,")
+
+
+def test_a_run_ends_when_its_minutes_are_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_settings", training.Settings(longer=1000, minutes=1e-9))
+    run(tmp_path)
+    assert torch.load(tmp_path / "toy.pt", weights_only=True)["step"] == 0
+
+
+def test_a_batch_is_as_many_times_as_large_as_is_asked_for(monkeypatch):
+    assert training.wide(8) == 8
+    monkeypatch.setattr(training, "_settings", training.Settings(wider=4))
+    assert training.wide(8) == 32
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_network_that_is_captured_predicts_and_learns_as_ever(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    network = transformer.build().to(device)
+    sample, times, classes = torch.randn(2, 4, 16, 16).to(device), torch.tensor([3, 700], device=device), [1, 1000]
+    given = {"hidden_states": sample, "timestep": times, "class_labels": torch.tensor(classes, device=device)}
+    nn.init.normal_(network.proj_out_2.weight)
+    expected = network(**given, return_dict=False)[0]
+    expected.square().mean().backward()
+    gradient = network.proj_out_2.weight.grad.clone()
+    network.zero_grad()
+
+    prediction = captured(network, **{name: one.clone() for name, one in given.items()})(*given.values())
+    torch.testing.assert_close(prediction, expected)
+    prediction.square().mean().backward()
+    torch.testing.assert_close(network.proj_out_2.weight.grad, gradient)
 
 
 def test_data_and_weights_go_where_training_runs(monkeypatch):

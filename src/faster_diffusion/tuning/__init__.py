@@ -8,7 +8,8 @@ Needs the extra ``eval``. The command is `faster-diffusion tune`.
 
 from .fitting import fit
 from .results import Figure, Point, Tuning
+from .retime import retime
 from .run import tune
 from .space import Space
 
-__all__ = ["Figure", "Point", "Space", "Tuning", "fit", "tune"]
+__all__ = ["Figure", "Point", "Space", "Tuning", "fit", "retime", "tune"]

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
+from typing import Any
 
-from .results import OTHER, PLAN, Figure, Level, Point
+from .. import solvers
+from ..arms import Arm
+from ..profile import Solver
+from .halving import front
+from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point
 from .speed import Times
+
+
+def own_solver(pipe: Any, names: Sequence[str]) -> str | None:
+    """Which of these is a pipeline's own solver, if one is."""
+    own = Solver.of(pipe.scheduler)
+    return next((name for name in names if Solver.of(solvers.make(name, pipe.scheduler.config)) == own), None)
+
+
+def front_of(points: Sequence[Point]) -> tuple[str, ...]:
+    """Arms that nothing beats in time and fidelity at once, the fastest first."""
+    ratios = {point.arm: point.ratio.value for point in points}  # which scatter less than seconds on a busy machine
+    return tuple(front(ratios, {point.arm: point.psnr.value for point in points}))
+
+
+def compared(psnrs: Iterable[float], points: Sequence[Point], own: str | None, times: Times) -> tuple[Level, ...]:
+    """The comparison at each of some fidelities; ``own`` is what the pipeline's own solver is called."""
+    curves = _curves(points, own or "own")
+    return tuple(level(psnr, points, curves, times) for psnr in sorted(set(psnrs)))
+
+
+def _curves(points: Sequence[Point], own: str) -> dict[str, list[str]]:
+    """Solver -> arms of it alone, by number of steps."""
+    arms = [Arm.parse(point.arm) for point in points if point.kind == FEWER_STEPS]
+    arms.sort(key=lambda arm: arm.step_count or 0)
+    curves: dict[str, list[str]] = {}
+    for arm in arms:
+        curves.setdefault(arm.solver or own, []).append(arm.spec)
+    return curves
 
 
 def level(psnr: float, points: Sequence[Point], curves: Mapping[str, Sequence[str]], times: Times) -> Level:

@@ -10,7 +10,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .. import solvers
 from ..arms import Arm
 from ..benchmark import machine
 from ..evaluation.drawing import Settings, check_askable, draw, quiet
@@ -18,11 +17,10 @@ from ..evaluation.extra import check_extra
 from ..evaluation.fingerprint import fingerprint, versions
 from ..evaluation.prompts import Prompt
 from ..files import write_json
-from ..profile import SUFFIX, Solver
+from ..profile import SUFFIX
 from ..stages import network_of
 from . import levels, placement, profiles, report, search, speed
 from .fitting import Followed, fit_to, follow
-from .halving import front
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
@@ -98,7 +96,7 @@ def tune(
     lab = Lab(pipe, split, settings, Arm.parse(reference), full, records)
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
     with quiet([pipe]):
-        own = _own(pipe, space.solvers)
+        own = levels.own_solver(pipe, space.solvers)
         rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
         told = _speed(lab, space)
         search.measured(lab, rivals, CALIBRATION, progress, "fewer steps")
@@ -127,10 +125,8 @@ def tune(
         },
         machine=machine(),
         points=tuple(points),
-        front=tuple(_front(points)),
-        levels=tuple(
-            levels.level(psnr, points, _curves(points, own or "own"), times) for psnr in sorted({*LEVELS, min_psnr})
-        ),
+        front=levels.front_of(points),
+        levels=levels.compared({*LEVELS, min_psnr}, points, own, times),
         profiles=chosen,
         unfit={**unfit, **unfit_corrected, **unfit_plans, **unfit_halved},
         tried=len(list((records.folder / "fidelity").glob("*.json"))),
@@ -140,12 +136,6 @@ def tune(
     write_json(records.folder / "tuning.json", found.to_dict())
     report.write(found, records.folder)
     return found
-
-
-def _own(pipe: Any, names: Sequence[str]) -> str | None:
-    """Which of these is a pipeline's own solver, if one is."""
-    own = Solver.of(pipe.scheduler)
-    return next((name for name in names if Solver.of(solvers.make(name, pipe.scheduler.config)) == own), None)
 
 
 def _able(pipe: Any, arms: Iterable[Arm]) -> tuple[list[Arm], dict[str, str]]:
@@ -217,12 +207,12 @@ def _points(
     lab: Lab, rivals: Sequence[Arm], arms: Sequence[Arm], times: Times, costs: Mapping[str, float]
 ) -> list[Point]:
     """All that is known of arms that were timed."""
-    base = times[rivals[0].spec]
     points = []
     for arm in arms:
         measured = _drawn_as(arm, rivals)
         full = lab.scores(measured, CALIBRATION, "psnr_full")
         held_out = lab.scores(measured, HELD_OUT) if lab.complete(measured, HELD_OUT) else []
+        seconds, ratio = speed.figures(times, arm.spec, lab.untouched.spec)
         kind = OTHER if arm.peers or arm.propagation else FEWER_STEPS
         points.append(
             Point(
@@ -231,8 +221,8 @@ def _points(
                 psnr=Figure.mean(lab.scores(measured, CALIBRATION)),
                 psnr_full=Figure.mean(full) if full else None,
                 held_out=Figure.mean(held_out) if held_out else None,
-                seconds=Figure.median(times[arm.spec]),
-                ratio=Figure.median([a / b for a, b in zip(times[arm.spec], base, strict=True)]),
+                seconds=seconds,
+                ratio=ratio,
                 foretold=costs[measured.spec],
             )
         )
@@ -244,18 +234,3 @@ def _drawn_as(arm: Arm, rivals: Sequence[Arm]) -> Arm:
     if arm.propagation is None or arm in rivals:
         return arm
     return replace(arm, propagation=replace(arm.propagation, parallel=True), name="")
-
-
-def _front(points: Sequence[Point]) -> list[str]:
-    ratios = {point.arm: point.ratio.value for point in points}  # which scatter less than seconds on a busy machine
-    return front(ratios, {point.arm: point.psnr.value for point in points})
-
-
-def _curves(points: Sequence[Point], own: str) -> dict[str, list[str]]:
-    """Solver -> arms of it alone, by number of steps."""
-    arms = [Arm.parse(point.arm) for point in points if point.kind == FEWER_STEPS]
-    arms.sort(key=lambda arm: arm.step_count or 0)
-    curves: dict[str, list[str]] = {}
-    for arm in arms:
-        curves.setdefault(arm.solver or own, []).append(arm.spec)
-    return curves

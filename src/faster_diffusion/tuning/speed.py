@@ -19,6 +19,7 @@ from ..evaluation.prompts import Prompt
 from ..schedule import KeySteps
 from ..stages import network_of
 from .records import Records
+from .results import Figure
 
 Times = dict[str, list[float]]  # seconds of every round by arm
 
@@ -92,6 +93,12 @@ def time(
             records.put_fact("times", {"arms": specs, "seconds": times})
             bar.update()
     return times
+
+
+def figures(times: Times, arm: str, untouched: str) -> tuple[Figure, Figure]:
+    """Seconds of an arm, and their ratio to the untouched pipeline's, round by round."""
+    ratios = [a / b for a, b in zip(times[arm], times[untouched], strict=True)]
+    return Figure.median(times[arm]), Figure.median(ratios)
 
 
 def _rounds(

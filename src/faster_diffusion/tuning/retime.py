@@ -1,0 +1,59 @@
+"""The times of a tuning anew, as on another machine. Fidelity does not depend on that, and stays as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..arms import Arm
+from ..benchmark import machine
+from ..evaluation.drawing import Settings, quiet
+from ..evaluation.fingerprint import fingerprint
+from ..evaluation.prompts import Prompt
+from . import levels, speed
+from .records import Records
+from .results import Tuning
+
+
+def retime(
+    found: Tuning,
+    pipe: Any,
+    prompts: Sequence[Prompt],
+    out: Path,
+    settings: Settings,
+    rounds: int = 7,
+    progress: bool = False,
+) -> Tuning:
+    """Times all that a tuning timed, here and now; profiles stay those that it chose.
+
+    Args:
+        found: files of corrections that it names have to be there.
+        pipe: what was tuned, or a copy of it on another device or in another precision.
+        prompts: a call draws all of them.
+        out: a folder, which is made; times that are in it already are not measured again.
+        settings: those of the tuning.
+
+    Raises:
+        ValueError: ``out`` holds times of something else.
+    """
+    arms = [Arm.parse(point.arm) for point in found.points]
+    records = Records(out, {"model": fingerprint(pipe), "arms": [arm.spec for arm in arms]})
+    with quiet([pipe]):
+        own = levels.own_solver(pipe, found.settings["space"]["solvers"])
+        times = speed.time(pipe, arms, prompts, settings, rounds, records, progress)
+    untouched = arms[0].spec
+    timed = [speed.figures(times, arm.spec, untouched) for arm in arms]
+    points = tuple(
+        replace(point, seconds=seconds, ratio=ratio)
+        for point, (seconds, ratio) in zip(found.points, timed, strict=True)
+    )
+    return replace(
+        found,
+        settings={**found.settings, "timed": {"images": len(prompts), "rounds": len(times[untouched])}},
+        machine=machine(),
+        points=points,
+        front=levels.front_of(points),
+        levels=levels.compared((level.psnr for level in found.levels), points, own, times),
+    )
