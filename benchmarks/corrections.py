@@ -2,8 +2,8 @@
 
     python -m benchmarks.corrections --model scenes --guidance 7.5
 
-For each number of steps, DDIM's and UniPC's runs are corrected and compared with the plain runs of all solvers, by
-PSNR to 150 steps of DDIM. Writes benchmarks/results/corrections-MODEL-GUIDANCE.json and prints a table.
+For each number of steps the runs of all solvers are corrected, and compared with plain ones, by PSNR to 150 steps of
+DPM-Solver++, which they are fitted to. Writes benchmarks/results/corrections-MODEL-GUIDANCE.json and prints a table.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from typing import Any
 
 from PIL import Image
 
-import faster_diffusion as fd
 from faster_diffusion import demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.benchmark import machine
@@ -25,20 +24,20 @@ from faster_diffusion.evaluation.drawing import draw
 from faster_diffusion.evaluation.fingerprint import versions
 from faster_diffusion.evaluation.intervals import bootstrap
 from faster_diffusion.evaluation.metrics.pixels import psnr
+from faster_diffusion.tuning.fitting import fit_to, follow
 from recipes.card import table as markdown_table
 
 RESULTS = Path(__file__).parent / "results"
-REFERENCE = "ddim-trailing:150"
+REFERENCE = "dpm++-trailing:150"
 SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
-CORRECTED = ("ddim-trailing", "unipc-trailing")
-MORE = (10, 12, 15, 20, 30)  # steps of plain runs beside those that are corrected
+MORE = (30,)  # steps of plain runs beside those that are corrected
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="scenes")
     parser.add_argument("--guidance", type=float, default=demo.GUIDANCE_SCALE)
-    parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8])
+    parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8, 10, 13, 16, 20])
     parser.add_argument("--fitted", type=int, default=8, help="prompts that corrections are fitted to (default 8)")
     parser.add_argument("--held-out", type=int, default=24, help="prompts that are judged (default 24)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
@@ -65,6 +64,7 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
 
     long = Arm.parse(REFERENCE)
     reference = run(long)
+    path = follow(pipe, long, prompts[:fitted], settings)
 
     def row(arm: Arm, images: Sequence[Image.Image], **more: Any) -> dict[str, Any]:
         values = [psnr(*pair) for pair in zip(images, reference, strict=True)]
@@ -75,8 +75,8 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
         for solver in SOLVERS:
             arm = Arm(solver, count)
             rows.append(row(arm, run(arm), corrected=False))
-            if count in steps and solver in CORRECTED:
-                profile = fd.fit(pipe, arm, prompts[:fitted], settings=settings, held_out=0)
+            if count in steps:
+                profile = fit_to(path, pipe, arm, held_out=0)
                 images = run(replace(arm, propagation=profile.config, name=""))
                 rows.append(row(arm, images, corrected=True, weights=profile.config.to_dict()["correction"]["weights"]))
     return {

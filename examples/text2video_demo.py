@@ -1,5 +1,6 @@
-"""Text to video. By default Text2Video-Zero on the embedded image model, eight frames; --model takes a text-to-video
-pipeline, such as damo-vilab/text-to-video-ms-1.7b, or with --zero an image model, such as Stable Diffusion 1.5.
+"""Text to video. By default the embedded model for it, eight frames; --model takes another text-to-video pipeline, such
+as damo-vilab/text-to-video-ms-1.7b, or with --zero an image model, such as scenes or Stable Diffusion 1.5, which draws
+videos by Text2Video-Zero.
 """
 
 import numpy as np
@@ -10,20 +11,20 @@ from sidebyside import compare, options
 
 import faster_diffusion as fd
 
-parser = options(__doc__, model="scenes", steps=50, output="text2video_demo.png")
+parser = options(__doc__, model="scenes-video", steps=50, output="text2video_demo.png")
 parser.add_argument("--zero", action="store_true", help="the model draws images: make videos by Text2Video-Zero")
 parser.add_argument("--frames", type=int, default=8, help="(default: %(default)s)")
-parser.add_argument("--prompt", default="a large red sphere on a grey background")
+parser.add_argument("--prompt", default="a large red sphere rolls to the right on a grey background")
 args = parser.parse_args()
 
 call = {"prompt": args.prompt, "num_inference_steps": args.steps, "output_type": "np"}
-if args.model == "scenes":
-    pipe = TextToVideoZeroPipeline.from_pipe(fd.demo.load(), requires_safety_checker=False)
+if args.model in fd.demo.available():
+    pipe = fd.demo.load(args.model)
     call["guidance_scale"] = fd.demo.GUIDANCE_SCALE
-elif args.zero:
-    pipe = TextToVideoZeroPipeline.from_pretrained(args.model)
 else:
     pipe = DiffusionPipeline.from_pretrained(args.model)
+if args.zero:
+    pipe = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
 pipe.to("cuda" if torch.cuda.is_available() else "cpu")
 
 if isinstance(pipe, TextToVideoZeroPipeline):

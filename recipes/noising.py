@@ -31,10 +31,6 @@ def add_noise(x: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
 
 def noise_error(guess: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
     """The squared error of noise guessed (B, ...), weighted by the square root of min-SNR; a scalar."""
-    return (error_weights(alphas) * (guess - noise).square().flatten(1).mean(1)).mean()
-
-
-def error_weights(alphas: Tensor) -> Tensor:
-    """The square root of min-SNR over the signal-to-noise ratio, (B,)."""
     snr = (alphas / (1 - alphas)).clamp(min=FLOOR)
-    return snr.clamp(max=GAMMA).sqrt() / snr
+    weight = snr.clamp(max=GAMMA).sqrt() / snr
+    return (weight * (guess - noise).square().flatten(1).mean(1)).mean()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextModel
 
-from ..noising import add_noise, draw_noise, draw_times, error_weights, noise_error
+from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler, tokenise
 from ..training import Plan, captured, load_average, on_device, share, train, wide
 
@@ -20,7 +20,6 @@ PAIRS = 2  # in a batch: a clip, and the same backwards, under the same noise, s
 LOUD = 0.5  # of convolutions over time at the start: by the ends they tell frames from one another, as motions need
 HEAD = 16  # width; this class has one for all levels, so that heads are not quite those of the image model
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
-MOTION = 20.0  # weight of the error in what tells a clip from its reverse, of which the whole has only a few hundredths
 EARLY = 0.35  # power of the share of the run: most times early, where motions are decided; the rest is mostly known
 
 
@@ -85,22 +84,13 @@ def fit(
         noise = draw_noise((pairs, *latents.shape[1:]), generator).repeat(2, 1, 1, 1, 1)
         way = torch.randint(tokens.shape[1], (len(rows),), generator=generator)
         unprompted = torch.rand(len(rows), generator=generator) < UNPROMPTED
-        other = rows.roll(pairs)
-        rows, other, times, noise, way, unprompted = map(share, (rows, other, times, noise, way, unprompted))
+        rows, times, noise, way, unprompted = map(share, (rows, times, noise, way, unprompted))
 
         noisy = add_noise(latents[rows], noise, alphas[times])
         said = torch.where(unprompted[:, None, None], empty, states[rows, way])
-        guess = predict(noisy, times, said)
-        motion = motion_error(guess, noise, latents[rows] - latents[other], alphas[times])
-        return noise_error(guess, noise, alphas[times]) + MOTION * motion
+        return noise_error(predict(noisy, times, said), noise, alphas[times])
 
     return train(unet, loss, plan, folder, "unet", watch).eval().requires_grad_(False)
-
-
-def motion_error(guess: Tensor, noise: Tensor, motion: Tensor, alphas: Tensor) -> Tensor:
-    """The part of `noise_error` along the difference of clips from their reverses, (B, ...) like the others."""
-    wrong, along = (guess - noise).flatten(1), F.normalize(motion.flatten(1))
-    return (error_weights(alphas) * (wrong * along).sum(1).square() / wrong.shape[1]).mean()
 
 
 @torch.no_grad()

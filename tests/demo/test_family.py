@@ -11,10 +11,12 @@ from diffusers import (
     IFPipeline,
     IFSuperResolutionPipeline,
     StableDiffusionXLPipeline,
+    TextToVideoSDPipeline,
 )
 
 import faster_diffusion as fd
 from faster_diffusion import demo
+from faster_diffusion.demo import clips
 from faster_diffusion.demo.recognise import obeys
 from faster_diffusion.demo.scenes import held_out_prompts
 
@@ -90,6 +92,22 @@ def test_the_cascade_draws_scenes_accelerated_or_not():
     assert obeyed() >= 6  # 7; of 100 in 100 and 50 steps: 97
     with fd.enable(first, key_steps="uniform:2"), fd.enable(second, key_steps="uniform:2"):
         assert obeyed() >= 6  # with the paper's plan 94
+
+
+@needs("scenes-video")
+def test_the_video_model_draws_things_that_move_accelerated_or_not():
+    pipe = load("scenes-video")
+    assert type(pipe) is TextToVideoSDPipeline
+    prompts = clips.held_out_prompts(3, seed=5)
+
+    def moving():
+        call = {"guidance_scale": demo.GUIDANCE_SCALE, "generator": seeds(3), "num_inference_steps": 12}
+        drawn = (255 * pipe(prompts, **call, num_frames=clips.FRAMES).frames).round().astype("uint8")
+        return [clips.obeys(frames, prompt) for frames, prompt in zip(drawn, prompts, strict=True)]
+
+    assert sum(clip.thing_right and clip.steady for clip in moving()) >= 2  # of 32 in 25 steps: things 31, steady 28
+    with fd.enable(pipe, key_steps="uniform:2"):
+        assert sum(clip.thing_right for clip in moving()) >= 2
 
 
 def test_every_model_is_on_the_page_of_models():

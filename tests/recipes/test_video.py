@@ -9,11 +9,10 @@ from faster_diffusion import demo
 from faster_diffusion.demo.clips import DIRECTIONS, Clip, caption, obeys, parse
 from faster_diffusion.demo.scenes import held_out
 from faster_diffusion.demo.scenes import parse as parse_scene
-from recipes.noising import noise_error
 from recipes.scenes import tokenizer
 from recipes.scenes.unet import tokenise
 from recipes.video import data, reading
-from recipes.video.unet import HEAD, build, flatten_convolutions, motion_error
+from recipes.video.unet import HEAD, build, flatten_convolutions
 from tests import toys
 
 
@@ -114,14 +113,3 @@ def test_a_tower_learns_to_read_motions(tmp_path, monkeypatch):
     assert (states[0, :4] - before[0, :4]).square().mean() < 0.1 * before.square().mean()
     kept = reading.load(image.text_encoder, tmp_path)
     torch.testing.assert_close(kept.state_dict(), tower.state_dict())
-
-
-def test_the_error_of_the_motion_is_that_between_a_clip_and_its_reverse():
-    noise, clip = torch.randn(2, 2, 4, 8, 4, 4)
-    motion, alphas = clip - clip.flip(2), torch.tensor([0.1, 0.9])
-    either = clip + clip.flip(2)  # of which a clip has as much as its reverse
-    assert motion_error(noise + either, noise, motion, alphas).item() == pytest.approx(0, abs=1e-10)
-    assert motion_error(noise + motion, noise, motion, alphas) > 0
-    torch.testing.assert_close(
-        motion_error(noise + motion, noise, motion, alphas), noise_error(noise + motion, noise, alphas)
-    )
