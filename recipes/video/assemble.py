@@ -65,6 +65,6 @@ interval at 95 %.
 ## Weaknesses
 
 Training was short, and the direction shows it: the thing is the one asked for and goes steadily one of the four ways,
-but about half the time not the way that was asked for. One thing only, that goes straight at one speed, in eight frames: it was never trained on more or
-fewer. Nothing but one of the four directions can be asked of a motion.
+but about half the time not the way that was asked for. One thing only, that goes straight at one speed, in eight
+frames: it was never trained on more or fewer. Nothing but one of the four directions can be asked of a motion.
 """
