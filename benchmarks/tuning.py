@@ -104,9 +104,8 @@ def time_anew(tuned: Path, out: Path, device: str, rounds: int) -> None:
     found = Tuning.from_dict(json.loads((tuned / "tuning.json").read_text()))
     leading = {*found.front, *found.profiles.values(), *(level.plan for level in found.levels)}
     found = replace(found, points=tuple(p for p in found.points if p.kind != PLAN or p.arm in leading))
-    settings = Settings(**{**found.settings["settings"], "steps": tuple(found.settings["settings"]["steps"])})
     pipe = load(found.model["name"], device)
-    again = retime(found, pipe, embedded_prompts(1), out, settings, rounds, progress=True)
+    again = retime(found, pipe, embedded_prompts(1), out, rounds, progress=True)
     write_json(out / "tuning.json", again.to_dict())
 
 

@@ -2,16 +2,13 @@
 
 import pytest
 
-from faster_diffusion.evaluation import Settings
 from faster_diffusion.tuning import retime, speed
 from tests.evaluation import tiny as evaluated
 from tests.tuning import tiny
 
-SETTINGS = Settings((6,), 3.0, batch_size=1)
-
 
 def again(run, out, rounds=2):
-    return retime(run.found, evaluated.pipeline(), tiny.PROMPTS[:1], out, SETTINGS, rounds)
+    return retime(run.found, evaluated.pipeline(), tiny.PROMPTS[:1], out, rounds)
 
 
 def test_fidelity_and_profiles_stay_and_times_are_measured(run, tmp_path):
@@ -43,4 +40,4 @@ def test_rounds_that_were_measured_are_not_measured_again(run, tmp_path, monkeyp
 def test_times_of_another_tuning_are_not_gone_on_with(run, tmp_path):
     again(run, tmp_path, rounds=1)
     with pytest.raises(ValueError, match="holds another"):
-        retime(tiny.run(tmp_path / "other", rounds=1, budget_minutes=0), evaluated.pipeline(), [], tmp_path, SETTINGS)
+        retime(tiny.run(tmp_path / "other", rounds=1, budget_minutes=0), evaluated.pipeline(), [], tmp_path)

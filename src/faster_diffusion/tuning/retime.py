@@ -22,7 +22,6 @@ def retime(
     pipe: Any,
     prompts: Sequence[Prompt],
     out: Path,
-    settings: Settings,
     rounds: int = 7,
     progress: bool = False,
 ) -> Tuning:
@@ -33,12 +32,13 @@ def retime(
         pipe: what was tuned, or a copy of it on another device or in another precision.
         prompts: a call draws all of them.
         out: a folder, which is made; times that are in it already are not measured again.
-        settings: those of the tuning.
 
     Raises:
         ValueError: ``out`` holds times of something else.
     """
     arms = [Arm.parse(point.arm) for point in found.points]
+    asked = found.settings["settings"]
+    settings = Settings(**{**asked, "steps": tuple(asked["steps"])})
     records = Records(out, {"model": fingerprint(pipe), "arms": [arm.spec for arm in arms]})
     with quiet([pipe]):
         own = levels.own_solver(pipe, found.settings["space"]["solvers"])
