@@ -155,7 +155,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     script.write_text(_TWO)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run(command, check=True, env=environment, capture_output=True)
+    subprocess.run(command, check=True, env=environment)  # pytest shows what it says, should it fail
     together = load_average(build(), tmp_path / "two/toy.pt")
     for a, b in zip(alone.parameters(), together.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
