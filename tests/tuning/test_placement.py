@@ -71,6 +71,29 @@ def test_an_error_of_the_prediction_moves_ddim_s_image_as_its_influence_says():
     assert np.abs(moved[1:]) == pytest.approx(influences(scheduler), rel=0.05)
 
 
+@pytest.mark.parametrize("kind", ["v_prediction", "sample"])
+def test_an_error_of_another_prediction_counts_as_the_error_of_noise_that_it_makes(kind):
+    scheduler = DDIMScheduler(**toys.SCHEDULER)
+    scheduler.set_timesteps(10)
+    of_noise = influences(scheduler)
+    alpha = scheduler.alphas_cumprod[scheduler.timesteps].double().sqrt().numpy()
+    factor = {"v_prediction": alpha, "sample": alpha / (1 - alpha**2) ** 0.5}[kind]
+    scheduler.register_to_config(prediction_type=kind)
+    assert influences(scheduler) == pytest.approx(factor * of_noise)
+
+
+@pytest.mark.parametrize("kind", ["v_prediction", "sample"])
+def test_a_prediction_from_noise_alone_counts_for_all_that_it_says(kind):
+    """With no signal left (zero terminal SNR), where an error of noise would count for ever."""
+    config = {**toys.SCHEDULER, "prediction_type": kind, "timestep_spacing": "trailing"}
+    scheduler = DDIMScheduler(**config, rescale_betas_zero_snr=True)
+    scheduler.set_timesteps(10)
+    assert scheduler.alphas_cumprod[scheduler.timesteps[0]] == 0
+    influence = influences(scheduler)
+    assert influence[0] == 1
+    assert (influence > 0).all()
+
+
 def test_a_noise_schedule_of_another_kind_is_refused():
     scheduler = EDMEulerScheduler()
     scheduler.set_timesteps(4)

@@ -49,11 +49,13 @@ def influences(scheduler: Any) -> np.ndarray:
     table = np.asarray(alphas_cumprod, np.float64)
     times = np.asarray(scheduler.timesteps.cpu(), np.float64)
     signal = np.interp(times, np.arange(len(table)), table)  # alpha^2 of every step
-    ratio = np.sqrt((1 - signal) / signal)
-    weight = ratio - np.append(ratio[1:], 0.0)
-    kind = scheduler.config.get("prediction_type", "epsilon")
-    of_noise = {"v_prediction": np.sqrt(signal), "sample": np.sqrt(signal / np.maximum(1 - signal, 1e-12))}
-    return weight * of_noise.get(kind, np.ones_like(signal))
+    alpha, sigma = np.sqrt(signal), np.sqrt(1 - signal)
+    ratio = sigma / np.maximum(alpha, 1e-12)
+    # An error of noise counts as often as the ratio falls. Of another prediction, both ratios times a factor: where no
+    # signal is left, the first one is endless, and their product is not.
+    ratios = {"v_prediction": (sigma, alpha), "sample": (np.ones_like(sigma), alpha / np.maximum(sigma, 1e-12))}
+    here, factor = ratios.get(scheduler.config.get("prediction_type", "epsilon"), (ratio, np.ones_like(sigma)))
+    return here - factor * np.append(ratio[1:], 0.0)
 
 
 def best_keys(gram: np.ndarray, influence: np.ndarray, budgets: Sequence[int]) -> dict[int, tuple[int, ...]]:
