@@ -109,9 +109,13 @@ def test_a_pipeline_that_starts_from_a_picture_is_corrected_from_there_on(pipe, 
         ("ddim:4", {"held_out": 6}, "at least one has to fit"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused_and_the_pipeline_left_as_it_was(pipe, arm, options, reason):
+def test_what_cannot_be_fitted_is_refused_at_once_and_the_pipeline_left_as_it_was(pipe, arm, options, reason):
+    calls = []
+    hook = pipe.unet.register_forward_hook(lambda *_: calls.append(1))
     with pytest.raises(ValueError, match=reason):
         fit(pipe, arm, **options)
+    hook.remove()
+    assert len(calls) <= 1
     assert "step" not in vars(pipe.scheduler)
     assert not fd.is_enabled(pipe)
 

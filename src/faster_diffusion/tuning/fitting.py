@@ -12,7 +12,7 @@ import copy
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -71,16 +71,34 @@ def fit(
     arm, settings = Arm.parse(arm) if isinstance(arm, str) else arm, settings or Settings()
     named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
     held_out = len(named) // 3 if held_out is None else held_out
-    _, steps = _short(arm, pipe)
+    steps = _short(arm, pipe)[1]
     if not 0 <= held_out < len(named):
         raise ValueError(f"Of {len(named)} prompts {held_out} are held out: at least one has to fit.")
     check_askable([pipe], named)
     if len(named) > 1 and not videos.in_batches(pipe):
         raise ValueError(f"{type(pipe).__name__} draws one video at a time; give one prompt.")
+    check_fits(pipe, arm, named[0], settings)
     if reference is None:
         reference = Arm(arm.solver, steps * ceil(_REFERENCE_STEPS / steps))
     long = follow(pipe, Arm.parse(reference) if isinstance(reference, str) else reference, named, settings)
     return fit_to(long, pipe, arm, held_out)
+
+
+def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings) -> None:
+    """Raises ValueError if the first step of a short run shows that it cannot be fitted: before any long run."""
+    _short(arm, pipe)
+    fitting = _Fitting(pipe)
+
+    def check(prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
+        fitting.look(prediction, order, sample, once)
+        raise _Fits
+
+    with suppress(_Fits), watched(network_of(pipe), fitting.watch):
+        follow(pipe, arm, [prompt], settings, check)
+
+
+class _Fits(Exception):  # noqa: N818 - it is no error
+    """Ends a run whose first step can be fitted."""
 
 
 @dataclass(frozen=True)
@@ -223,11 +241,13 @@ class _Fitting:
     Args:
         reference: where the run should go.
         times: the timesteps of the run.
-        rows: how many of the images fit, the first ones.
+        rows: how many of the images fit, the first ones; all by default.
     """
 
-    def __init__(self, pipe: Any, reference: _Path, times: Sequence[float], rows: int) -> None:
-        self._reference, self._times, self._rows = reference, times, rows
+    def __init__(
+        self, pipe: Any, reference: _Path | None = None, times: Sequence[float] = (), rows: int | None = None
+    ) -> None:
+        self._reference, self._times, self._rows = reference or _Path(), times, rows
         self._prompted = layout_of(network_of(pipe)).prompted
         self._name = type(pipe).__name__
         self._outputs: list[torch.Tensor] = []  # of the network since the last step
@@ -248,14 +268,19 @@ class _Fitting:
 
     def change(self, prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
         """The prediction of a step with the best combination of its terms added."""
-        terms = self._terms_at(order, sample)
-        gain, base = self._gain(prediction, once)
+        terms, gain, base = self.look(prediction, order, sample, once)
         following = self._times[order + 1] if order + 1 < len(self._times) else float("-inf")
         missing = self._reference.at(following).to(base.device) - base
         weights = _least_squares((gain[..., None] * terms)[: self._rows], missing[: self._rows])
         self._weights.append(tuple(weights.tolist()))
         assert self._terms is not None
         return self._terms.corrected(prediction, terms, weights.to(terms))
+
+    def look(
+        self, prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What can be combined at a step, how far that moves, and where it leads without correction."""
+        return self._terms_at(order, sample), *self._gain(prediction, once)
 
     def _terms_at(self, order: int, sample: torch.Tensor) -> torch.Tensor:
         outputs, self._outputs = self._outputs, []

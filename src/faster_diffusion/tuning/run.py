@@ -20,7 +20,7 @@ from ..files import write_json
 from ..profile import SUFFIX
 from ..stages import network_of
 from . import levels, placement, profiles, report, search, speed
-from .fitting import Followed, fit_to, follow
+from .fitting import Followed, check_fits, fit_to, follow
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
@@ -166,6 +166,7 @@ def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> t
         path, arm = folder / f"{solver}-{steps}{SUFFIX}", Arm(solver, steps)
         try:
             if not path.is_file():
+                check_fits(lab.pipe, arm, first[0], lab.settings)
                 long = long or follow(lab.pipe, lab.reference, first, lab.settings)
                 made = fit_to(long, lab.pipe, arm, held_out=0)
                 folder.mkdir(exist_ok=True)
