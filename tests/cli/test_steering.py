@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from faster_diffusion.cli.images import read_settings
+from faster_diffusion.demo import scenes
 from tests import toys
 
 from .test_errors import fails
@@ -58,6 +59,32 @@ def test_a_control_network_follows_a_picture(make, picture, tmp_path):
     assert np.abs(controlled - both).max() > 2
 
 
+def embedded(run, model, *arguments):
+    return run("generate", "a small red cube", "--model", model, "--steps", 4, "--out", "x.png", *arguments)
+
+
+def test_a_model_with_a_control_network_of_its_own_follows_a_picture(run, picture, tmp_path):
+    fails(embedded(run, "scenes-canny"), "give one as --control.")
+    result = embedded(run, "scenes-canny", "--control", picture)
+    assert result.exit_code == 0, result.stderr
+    assert Image.open(tmp_path / "x.png").size == (64, 64)
+
+
+def test_a_model_that_makes_pictures_larger_takes_one_as_it_is(run, tmp_path):
+    """Whatever its size; what is drawn looks like it."""
+    scene = scenes.render(scenes.parse("a large red cube"), np.random.default_rng(0))
+    small = Image.fromarray(scene).resize((32, 32), Image.Resampling.BOX)
+    small.save(tmp_path / "small.png")
+    fails(embedded(run, "scenes-if-2"), "give one as --image.")
+    fails(embedded(run, "scenes-if-2", "--image", "small.png", "--strength", 0.5), "leave --strength out")
+    result = embedded(run, "scenes-if-2", "--image", "small.png", "--compare")
+    assert result.exit_code == 0, result.stderr
+    drawn = Image.open(tmp_path / "x.png")
+    assert drawn.size == (64, 64)
+    drawn = np.asarray(drawn.resize((32, 32), Image.Resampling.BOX), np.float64)
+    assert np.abs(drawn - np.asarray(small)).mean() < 20
+
+
 def test_a_lora_at_a_weight(make, tmp_path):
     unet = toys.unet()
     unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"]))
@@ -83,7 +110,8 @@ def test_a_textual_inversion(make, tiny_model, tmp_path):
 
 def test_what_belongs_together_is_asked_for(run, tiny_model, picture):
     shared = ("generate", "a", "--model", tiny_model)
-    fails(run(*shared, "--control", picture), "--controlnet go together")
+    fails(run(*shared, "--control", picture), "give one as --controlnet")
+    fails(run(*shared, "--controlnet", "./missing"), "give one as --control.")
     fails(run(*shared, "--strength", 0.5), "--image")
     fails(run(*shared, "--image", "missing.png"), "no picture missing.png")
     fails(run(*shared, "--lora", "./missing"), "could not be loaded")

@@ -68,8 +68,8 @@ def _pictures(pipe: Any, settings: Settings, count: int) -> dict[str, Any]:
     """The pictures that steer ``count`` images, in their size, which by default is the model's own."""
     if not settings.steering.has_pictures:
         return {}
-    own = pipe.unet.config.sample_size * pipe.vae_scale_factor
-    return settings.steering.arguments(count, (settings.width or own, settings.height or own))
+    own = pipe.unet.config.sample_size * getattr(pipe, "vae_scale_factor", 1)
+    return settings.steering.arguments(pipe, count, (settings.width or own, settings.height or own))
 
 
 def check_size(pipe: Any, **sizes: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,8 @@ class Steering:
     control_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if (self.control is None) != (self.controlnet is None):
-            raise CliError("--control and --controlnet go together: a picture, and the ControlNet that reads it.")
+        if self.controlnet is not None and self.control is None:
+            raise CliError("--controlnet reads a picture; give one as --control.")
         if self.strength is not None and self.image is None:
             raise CliError("--strength says how far to leave --image; give one.")
         for picture in (self.image, self.control):
@@ -57,7 +58,12 @@ class Steering:
                 read_image(picture)
 
     def applied(self, pipe: Any) -> Any:
-        """The pipeline with its weights loaded, of the class that takes such pictures."""
+        """The pipeline with its weights loaded, of the class that takes such pictures.
+
+        Raises:
+            CliError: it needs a picture that is not given, or takes none of those that are.
+        """
+        self._check_pictures(pipe)
         for embedding in self.embedding:
             _load(embedding, pipe.load_textual_inversion)
         names = [f"lora{number}" for number in range(len(self.lora))]
@@ -73,7 +79,7 @@ class Steering:
             more["controlnet"] = _load(
                 self.controlnet, lambda path: ControlNetModel.from_pretrained(path, torch_dtype=pipe.unet.dtype)
             ).to(pipe.device)
-        if self.image is None and not more:
+        if not more and (self.image is None or needs_image(pipe)):
             return pipe
         auto = AutoPipelineForText2Image if self.image is None else AutoPipelineForImage2Image
         try:
@@ -83,14 +89,29 @@ class Steering:
         steered.set_progress_bar_config(**bar_config(pipe))
         return steered
 
+    def _check_pictures(self, pipe: Any) -> None:
+        name = type(pipe).__name__
+        if needs_image(pipe):
+            if self.image is None:
+                raise CliError(f"{name} makes something of a picture; give one as --image.")
+            if self.strength is not None:
+                raise CliError(f"{name} has no strength; leave --strength out.")
+        if _has_controlnet(pipe):
+            if self.control is None:
+                raise CliError(f"{name} follows a picture; give one as --control.")
+        elif self.control is not None and self.controlnet is None:
+            raise CliError("--control is for a ControlNet that reads it; give one as --controlnet.")
+
     @property
     def has_pictures(self) -> bool:
         return self.image is not None or self.control is not None
 
-    def arguments(self, count: int, size: tuple[int, int]) -> dict[str, Any]:
+    def arguments(self, pipe: Any, count: int, size: tuple[int, int]) -> dict[str, Any]:
         """Arguments of a call for ``count`` images of ``size`` (width, height)."""
         arguments: dict[str, Any] = {}
-        if self.image is not None:
+        if self.image is not None and needs_image(pipe):  # small ones are made large
+            arguments["image"] = [read_image(self.image)] * count
+        elif self.image is not None:
             arguments["image"] = [read_image(self.image).resize(size)] * count
             arguments["strength"] = 0.8 if self.strength is None else self.strength
         if self.control is not None:
@@ -104,6 +125,16 @@ class Steering:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
         return {name: value for name, value in plain.items() if value != getattr(Steering, name)}
+
+
+def needs_image(pipe: Any) -> bool:
+    """Whether it makes something of a picture without a share of it that stays: upscalers, editing by instruction."""
+    parameters = signature(type(pipe).__call__).parameters
+    return "image" in parameters and "strength" not in parameters and not _has_controlnet(pipe)
+
+
+def _has_controlnet(pipe: Any) -> bool:
+    return getattr(pipe, "controlnet", None) is not None
 
 
 def read_image(path: Path) -> Image.Image:
