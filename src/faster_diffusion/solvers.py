@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import diffusers
 
+_NOISE_ALONE = "rescale_betas_zero_snr"
 _TRAILING = {"timestep_spacing": "trailing"}  # begins at the noisiest step, however few there are
 
 # name -> class, and what its config gains over the model's own
@@ -48,7 +50,15 @@ def check(name: str) -> None:
 
 
 def make(name: str, config: Any) -> Any:
-    """The solver ``name`` over the noise schedule of ``config``, the config of the model's own scheduler."""
+    """The solver ``name`` over the noise schedule of ``config``, the config of the model's own scheduler.
+
+    Raises:
+        ValueError: the name is not known, or the solver cannot start from noise alone and the model does.
+    """
     check(name)
     class_name, extra = SOLVERS[name.lower()]
-    return getattr(diffusers, class_name).from_config(config, **extra)
+    solver = getattr(diffusers, class_name)
+    if config.get(_NOISE_ALONE) and _NOISE_ALONE not in signature(solver.__init__).parameters:
+        why = f"The model starts from noise alone ({_NOISE_ALONE}), which {class_name} cannot"
+        raise ValueError(f"{why}; take ddim, dpm++, unipc or euler.")
+    return solver.from_config(config, **extra)
