@@ -35,8 +35,8 @@ class Recipe:
     assemble: Part
     evaluate: Callable[[argparse.Namespace], dict]
 
-    def main(self, **defaults: float | str) -> None:
-        """Parse and do. `defaults` are options of `evaluate`: samples, sampling steps, guidance scales, names."""
+    def main(self, **defaults: float | str | tuple[str, ...]) -> None:
+        """Parse and do. `defaults` are options of the parts; of a tuple one may be chosen, by default the first."""
         parts = {**self.train, "assemble": self.assemble, "evaluate": self._report}
         parser = argparse.ArgumentParser(prog=f"python -m recipes.{self.name}", description=self.about)
         parser.add_argument("part", nargs="?", choices=parts, help="one part; without it, everything in order")
@@ -44,7 +44,9 @@ class Recipe:
         parser.add_argument("--out", type=Path, default=MODELS, help="the folder of the embedded models")
         parser.add_argument("--report", type=Path, default=Path(__file__).parent / self.name / "obedience.json")
         for name, value in defaults.items():
-            parser.add_argument(f"--{name}", type=type(value), default=value, help="evaluate (default: %(default)s)")
+            several = isinstance(value, tuple)
+            kind = {"choices": value, "default": value[0]} if several else {"type": type(value), "default": value}
+            parser.add_argument(f"--{name}", **kind, help="(default: %(default)s)")
         add_settings(parser)
         options = parser.parse_args()
         begin(settings_of(options))

@@ -1,4 +1,4 @@
-"""What networks that predict noise learn from: stratified times, noise with an offset, a weighted error."""
+"""What networks learn from: stratified times, noise with an offset, a weighted error, velocity."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def noise_error(guess: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
     snr = (alphas / (1 - alphas)).clamp(min=FLOOR)
     weight = snr.clamp(max=GAMMA).sqrt() / snr
     return (weight * (guess - noise).square().flatten(1).mean(1)).mean()
+
+
+def velocity(x: Tensor, noise: Tensor, alphas: Tensor) -> Tensor:
+    """What is to be predicted (B, ...) where noise alone may be left of samples, which says nothing of itself."""
+    return add_noise(noise, -x, alphas)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from diffusers import UNet3DConditionModel
+from transformers import CLIPTextModel
+
 from faster_diffusion import demo
 
 from ..command import Recipe, compare, kept_report, note
@@ -33,20 +36,28 @@ def train_unet(options: argparse.Namespace) -> None:
         clips, latents = data.with_reversed(clips, data.encode(scenes().vae, frames))
         return {"latents": latents, "tokens": data.tell(clips)}
 
-    text = reading.load(scenes().text_encoder, options.runs)
+    start, text = begun(options)
 
     def watch(step: int, net) -> None:
         if step % 400 == 0:
             pipe = quick(assemble.pipeline(scenes(), net, text))
             note(options.runs, step, obedience(pipe, 16, steps=12, guidance=GUIDANCE))
 
-    unet.fit(scenes(), text, **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
+    unet.fit(start, text, **kept(options.runs / "clips.pt", make), folder=options.runs, watch=watch)
+
+
+def begun(options: argparse.Namespace) -> tuple[UNet3DConditionModel, CLIPTextModel]:
+    """The UNet to start from, and the text tower that it listens to."""
+    if options.init == assemble.NAME:
+        packaged = demo.load(assemble.NAME)
+        return packaged.unet, packaged.text_encoder
+    return unet.build(scenes()), reading.load(scenes().text_encoder, options.runs)
 
 
 def pack(options: argparse.Namespace) -> None:
     """The packaged folder, from the checkpoints, and its card."""
-    text = reading.load(scenes().text_encoder, options.runs)
-    pipe = assemble.pipeline(scenes(), unet.load(scenes(), options.runs), text)
+    start, text = begun(options)
+    pipe = assemble.pipeline(scenes(), unet.load(start, options.runs), text)
     folder = options.out / assemble.NAME
     save(pipe, folder, pipe.unet, pipe.vae)
     tokenizer.save(folder / "tokenizer")
@@ -62,4 +73,5 @@ def evaluate(options: argparse.Namespace) -> dict:
 
 if __name__ == "__main__":
     parts = {"text": train_text, "unet": train_unet}
-    Recipe("video", __doc__, parts, pack, evaluate).main(count=96, steps=50, guidance=GUIDANCE)
+    recipe = Recipe("video", __doc__, parts, pack, evaluate)
+    recipe.main(count=96, steps=50, guidance=GUIDANCE, init=("scenes", assemble.NAME))

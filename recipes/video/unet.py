@@ -6,21 +6,24 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet3DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet3DConditionModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextModel
 
-from ..noising import add_noise, draw_noise, draw_times, noise_error
-from ..scenes.unet import scheduler, tokenise
-from ..training import Plan, captured, load_average, on_device, share, train, wide
+from ..noising import add_noise, draw_times, velocity
+from ..scenes import unet as pictures
+from ..scenes.unet import tokenise
+from ..training import Plan, captured, load_average, on_device, place, share, train, wide
 
-PLAN = Plan(steps=2000, learning_rate=7e-4, warmup=100, ema=0.995, save_every=100)
+PLAN = Plan(steps=2000, learning_rate=6e-4, warmup=100, ema=0.995, save_every=100)
 PAIRS = 2  # in a batch: a clip, and the same backwards, under the same noise, so that they differ by the motion alone
 LOUD = 0.5  # of convolutions over time at the start: by the ends they tell frames from one another, as motions need
 HEAD = 16  # width; this class has one for all levels, so that heads are not quite those of the image model
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
-EARLY = 0.35  # power of the share of the run: most times early, where motions are decided; the rest is mostly known
+EARLY = 0.45  # power of the share of the run: most times early, where motions are decided; the rest is mostly known
+NOISIEST = (0.03, 0.25)  # of the run, and the share of pairs from there: only the prompt tells which way their clips go
+APART = 2.0  # weight of the error in what the clips of a pair differ by, against that in what they have in common
 
 
 def build(image: StableDiffusionPipeline) -> UNet3DConditionModel:
@@ -49,15 +52,29 @@ def build(image: StableDiffusionPipeline) -> UNet3DConditionModel:
     for part in over_time:
         nn.init.zeros_(part.proj_out.weight)
         nn.init.zeros_(part.proj_out.bias)
-    return unet.eval()  # without dropout: what it draws would not be a function of the step
+    return unet.eval()
 
 
 def _attends_over_time(name: str) -> bool:
     return "temp_attentions." in name and name.rsplit(".", 1)[1].isdigit() and "transformer_blocks" not in name
 
 
+def scheduler() -> DDIMScheduler:
+    """The image model's, but from noise alone, and so for velocity, as such noise says nothing of itself.
+
+    In as little of a clip as the image model's schedule leaves at its end, the way that it goes still shows: of 96
+    clips a network told 90 forwards from backwards. It would never learn to read that in the prompt.
+    """
+    return DDIMScheduler.from_config(
+        pictures.scheduler().config,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+
+
 def fit(
-    image: StableDiffusionPipeline,
+    unet: UNet3DConditionModel,
     text: CLIPTextModel,
     latents: Tensor,
     tokens: Tensor,
@@ -65,14 +82,17 @@ def fit(
     plan: Plan = PLAN,
     watch=None,
 ) -> UNet3DConditionModel:
-    """Train on scaled latents (N, 4, frames, 16, 16) and captions as tokens (N, variants, 32).
+    """Train a UNet on scaled latents (N, 4, frames, 16, 16) and captions as tokens (N, variants, 32).
 
     The second half is the same clips as the first, backwards.
     """
-    unet, text, latents = on_device(build(image)), on_device(text), on_device(latents)
+    unet, text, latents = on_device(unet).requires_grad_(True), on_device(text), on_device(latents)
+    unet.eval()  # without dropout: what it draws would not be a function of the step
     alphas = on_device(scheduler().alphas_cumprod)
     states, empty = read(text, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2]), read(text, tokenise([""]))
     forwards, pairs = len(latents) // 2, wide(PAIRS)
+    if pairs % place()[1]:
+        raise ValueError(f"{pairs} pairs of clips cannot be shared by {place()[1]} processes; --wider makes more.")
     flatten_convolutions(unet)
     first = share(torch.zeros(2 * pairs, dtype=torch.long))
     predict = captured(unet, sample=latents[first], timestep=first, encoder_hidden_states=states[first, 0])
@@ -80,17 +100,26 @@ def fit(
     def loss(step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(forwards, (pairs,), generator=generator)
         rows = torch.cat([rows, forwards + rows])
-        times = draw_times(pairs, len(alphas), generator, EARLY).repeat(2)
-        noise = draw_noise((pairs, *latents.shape[1:]), generator).repeat(2, 1, 1, 1, 1)
+        times = _draw_times(pairs, len(alphas), generator).repeat(2)
+        noise = torch.randn((pairs, *latents.shape[1:]), generator=generator).repeat(2, 1, 1, 1, 1)
         way = torch.randint(tokens.shape[1], (len(rows),), generator=generator)
-        unprompted = torch.rand(len(rows), generator=generator) < UNPROMPTED
+        unprompted = torch.rand(pairs, generator=generator).repeat(2) < UNPROMPTED
         rows, times, noise, way, unprompted = map(share, (rows, times, noise, way, unprompted))
 
         noisy = add_noise(latents[rows], noise, alphas[times])
         said = torch.where(unprompted[:, None, None], empty, states[rows, way])
-        return noise_error(predict(noisy, times, said), noise, alphas[times])
+        error = predict(noisy, times, said) - velocity(latents[rows], noise, alphas[times])
+        forth, back = error.chunk(2)
+        return ((forth + back) / 2).square().mean() + APART * ((forth - back) / 2).square().mean()
 
     return train(unet, loss, plan, folder, "unet", watch).eval().requires_grad_(False)
+
+
+def _draw_times(pairs: int, steps: int, generator: torch.Generator) -> Tensor:
+    part, often = NOISIEST
+    times = draw_times(pairs, steps, generator, EARLY)
+    noisiest = steps - 1 - (part * steps * torch.rand(pairs, generator=generator)).long()
+    return torch.where(torch.rand(pairs, generator=generator) < often, noisiest, times)
 
 
 @torch.no_grad()
@@ -111,6 +140,6 @@ def _as_picture(part: nn.Conv3d, x: Tensor) -> Tensor:
     return flat.unflatten(3, x.shape[3:])
 
 
-def load(image: StableDiffusionPipeline, folder: Path) -> UNet3DConditionModel:
-    """The UNet of a checkpoint, finished or not."""
-    return load_average(build(image), folder / "unet.pt").eval().requires_grad_(False)
+def load(unet: UNet3DConditionModel, folder: Path) -> UNet3DConditionModel:
+    """This UNet with the weights of a checkpoint, finished or not."""
+    return load_average(unet.requires_grad_(True), folder / "unet.pt").eval().requires_grad_(False)

@@ -1,10 +1,10 @@
-"""What networks that predict noise learn from."""
+"""What networks that predict noise or velocity learn from."""
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from recipes.noising import OFFSET, add_noise, draw_noise, draw_times, noise_error
+from recipes.noising import OFFSET, add_noise, draw_noise, draw_times, noise_error, velocity
 
 
 @pytest.fixture
@@ -41,3 +41,11 @@ def test_the_weight_of_an_error_is_finite_on_every_schedule():
         errors = [noise_error(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), alpha[None]) for alpha in alphas]
         assert max(errors) < 20  # 1 / 0.004 ** 0.5 = 16
         assert min(errors) > 0
+
+
+def test_velocity_is_what_schedulers_take_it_for(generator):
+    scheduler = DDPMScheduler()
+    x, noise, times = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8), torch.tensor([0, 500, 999])
+    torch.testing.assert_close(
+        velocity(x, noise, scheduler.alphas_cumprod[times]), scheduler.get_velocity(x, noise, times)
+    )

@@ -12,7 +12,7 @@ from faster_diffusion.demo.scenes import parse as parse_scene
 from recipes.scenes import tokenizer
 from recipes.scenes.unet import tokenise
 from recipes.video import data, reading
-from recipes.video.unet import HEAD, build, flatten_convolutions
+from recipes.video.unet import HEAD, build, flatten_convolutions, scheduler
 from tests import toys
 
 
@@ -83,6 +83,13 @@ def test_untrained_it_tells_the_first_frame_from_the_last():
     with torch.no_grad():
         drawn = unet(clip, 500, words).sample
     assert (drawn[:, :, 0] - drawn[:, :, -1]).std() > 0.01 * drawn.std()
+
+
+def test_it_learns_to_draw_from_noise_in_which_nothing_of_a_clip_is_left():
+    assert scheduler().alphas_cumprod[-1] == 0
+    sampling = scheduler()
+    sampling.set_timesteps(25)
+    assert sampling.timesteps[0] == 999
 
 
 def test_each_token_shall_say_what_it_said_of_the_still_scene_and_then_the_direction():
