@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 from ..noising import add_noise, draw_times, velocity
-from ..scenes import unet as pictures
+from ..scenes.unet import scheduler as scheduler_of_pictures
 from ..scenes.unet import tokenise
 from ..training import Plan, captured, load_average, on_device, place, share, train, wide
 
@@ -52,7 +52,7 @@ def build(image: StableDiffusionPipeline) -> UNet3DConditionModel:
     for part in over_time:
         nn.init.zeros_(part.proj_out.weight)
         nn.init.zeros_(part.proj_out.bias)
-    return unet.eval()
+    return unet.eval()  # without dropout: what it draws would not be a function of the step
 
 
 def _attends_over_time(name: str) -> bool:
@@ -62,11 +62,11 @@ def _attends_over_time(name: str) -> bool:
 def scheduler() -> DDIMScheduler:
     """The image model's, but from noise alone, and so for velocity, as such noise says nothing of itself.
 
-    In as little of a clip as the image model's schedule leaves at its end, the way that it goes still shows: of 96
-    clips a network told 90 forwards from backwards. It would never learn to read that in the prompt.
+    In as little of a clip as the image model's schedule leaves at its end, the way that it goes still shows: a
+    network would never learn to read that in the prompt.
     """
     return DDIMScheduler.from_config(
-        pictures.scheduler().config,
+        scheduler_of_pictures().config,
         prediction_type="v_prediction",
         rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
@@ -86,8 +86,7 @@ def fit(
 
     The second half is the same clips as the first, backwards.
     """
-    unet, text, latents = on_device(unet).requires_grad_(True), on_device(text), on_device(latents)
-    unet.eval()  # without dropout: what it draws would not be a function of the step
+    unet, text, latents = on_device(unet), on_device(text), on_device(latents)
     alphas = on_device(scheduler().alphas_cumprod)
     states, empty = read(text, tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2]), read(text, tokenise([""]))
     forwards, pairs = len(latents) // 2, wide(PAIRS)
@@ -142,4 +141,4 @@ def _as_picture(part: nn.Conv3d, x: Tensor) -> Tensor:
 
 def load(unet: UNet3DConditionModel, folder: Path) -> UNet3DConditionModel:
     """This UNet with the weights of a checkpoint, finished or not."""
-    return load_average(unet.requires_grad_(True), folder / "unet.pt").eval().requires_grad_(False)
+    return load_average(unet, folder / "unet.pt").eval().requires_grad_(False)

@@ -87,7 +87,7 @@ def fit(
 def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings) -> None:
     """Raises ValueError if the first step of a short run shows that it cannot be fitted: before any long run."""
     _short(arm, pipe)
-    fitting = _Fitting(pipe)
+    fitting = _Fitting(pipe, _Path(), (), 1)
 
     def check(prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
         fitting.look(prediction, order, sample, once)
@@ -241,13 +241,11 @@ class _Fitting:
     Args:
         reference: where the run should go.
         times: the timesteps of the run.
-        rows: how many of the images fit, the first ones; all by default.
+        rows: how many of the images fit, the first ones.
     """
 
-    def __init__(
-        self, pipe: Any, reference: _Path | None = None, times: Sequence[float] = (), rows: int | None = None
-    ) -> None:
-        self._reference, self._times, self._rows = reference or _Path(), times, rows
+    def __init__(self, pipe: Any, reference: _Path, times: Sequence[float], rows: int) -> None:
+        self._reference, self._times, self._rows = reference, times, rows
         self._prompted = layout_of(network_of(pipe)).prompted
         self._name = type(pipe).__name__
         self._outputs: list[torch.Tensor] = []  # of the network since the last step
