@@ -2,13 +2,14 @@
 
     python -m benchmarks.corrections --model scenes --guidance 7.5
 
-For each number of steps the runs of all solvers are corrected, and compared with plain ones, by PSNR to 150 steps of
-DPM-Solver++, which they are fitted to. Writes benchmarks/results/corrections-MODEL-GUIDANCE.json and prints a table.
+For each number of steps the runs of all solvers are corrected, those of one also with their steps placed, and compared
+with plain ones, by PSNR to 150 steps of DPM-Solver++, which they are fitted to. After every number of steps this writes
+benchmarks/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints a table.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -24,12 +25,16 @@ from faster_diffusion.evaluation.drawing import draw
 from faster_diffusion.evaluation.fingerprint import versions
 from faster_diffusion.evaluation.intervals import bootstrap
 from faster_diffusion.evaluation.metrics.pixels import psnr
-from faster_diffusion.tuning.fitting import fit_to, follow
+from faster_diffusion.files import write_json
+from faster_diffusion.tuning.fitting import fit_to
+from faster_diffusion.tuning.following import follow
 from recipes.card import table as markdown_table
 
 RESULTS = Path(__file__).parent / "results"
 REFERENCE = "dpm++-trailing:150"
 SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
+PLACED_SOLVER = "dpm++1-trailing"
+PLAIN, CORRECTED, PLACED = "", ", corrected", ", placed"  # what is done to runs, as columns say it
 MORE = (30,)  # steps of plain runs beside those that are corrected
 
 
@@ -40,17 +45,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8, 10, 13, 16, 20])
     parser.add_argument("--fitted", type=int, default=8, help="prompts that corrections are fitted to (default 8)")
     parser.add_argument("--held-out", type=int, default=24, help="prompts that are judged (default 24)")
+    parser.add_argument("--go-on", action="store_true", help="measure what the JSON file lacks")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     options = parser.parse_args()
-    report = measure(options.model, options.guidance, options.steps, options.fitted, options.held_out)
-    options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"corrections-{options.model}-{options.guidance:g}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    known = json.loads(path.read_text())["rows"] if options.go_on else []
+    options.out.mkdir(parents=True, exist_ok=True)
+    for report in measure(options.model, options.guidance, options.steps, options.fitted, options.held_out, known):
+        write_json(path, report)
     print(table(report))
 
 
-def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held_out: int) -> dict[str, Any]:
-    """Fits, and samples in every way."""
+def measure(
+    model: str, guidance: float, steps: Sequence[int], fitted: int, held_out: int, known: Sequence[dict[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
+    """Fits, and samples in every way but those that are known; the report after every number of steps."""
     pipe: Any = demo.load(model)
     pipe.set_progress_bar_config(disable=True)
     prompts = embedded_prompts(fitted + held_out, model=model)
@@ -64,38 +73,53 @@ def measure(model: str, guidance: float, steps: Sequence[int], fitted: int, held
 
     long = Arm.parse(REFERENCE)
     reference = run(long)
-    path = follow(pipe, long, prompts[:fitted], settings)
+    path = follow(pipe, long, prompts[:fitted], settings, listen=True)
 
     def row(arm: Arm, images: Sequence[Image.Image], **more: Any) -> dict[str, Any]:
         values = [psnr(*pair) for pair in zip(images, reference, strict=True)]
         return {"arm": arm.spec, "calls": arm.step_count, "psnr": fmean(values), "interval": bootstrap(values), **more}
 
-    rows = []
+    def corrected(arm: Arm, place: bool) -> dict[str, Any]:
+        config = fit_to(path, pipe, arm, held_out=0, place=place).config
+        made: Any = config.correction
+        images = run(replace(arm, propagation=config, name=""))
+        return row(arm, images, corrected=True, placed=place, weights=made.weights, timesteps=made.timesteps)
+
+    rows = {_key(row): row for row in known}
     for count in sorted({*steps, *MORE}):
-        for solver in SOLVERS:
+        for solver, kind in _kinds(count in steps):
             arm = Arm(solver, count)
-            rows.append(row(arm, run(arm), corrected=False))
-            if count in steps:
-                profile = fit_to(path, pipe, arm, held_out=0)
-                images = run(replace(arm, propagation=profile.config, name=""))
-                rows.append(row(arm, images, corrected=True, weights=profile.config.to_dict()["correction"]["weights"]))
-    return {
-        "model": model,
-        "guidance": guidance,
-        "reference": long.spec,
-        "prompts": {"fitted": fitted, "held out": held_out},
-        "machine": machine(),
-        "versions": versions(),
-        "rows": rows,
-    }
+            if (count, solver, kind) not in rows:
+                found = row(arm, run(arm), corrected=False) if kind == PLAIN else corrected(arm, kind == PLACED)
+                rows[count, solver, kind] = found
+        yield {
+            "model": model,
+            "guidance": guidance,
+            "reference": long.spec,
+            "prompts": {"fitted": fitted, "held out": held_out},
+            "machine": machine(),
+            "versions": versions(),
+            "rows": list(rows.values()),
+        }
+
+
+def _kinds(corrected: bool) -> list[tuple[str, str]]:
+    """Solvers, and what is done to their runs."""
+    kinds = (PLAIN, CORRECTED) if corrected else (PLAIN,)
+    return [(solver, kind) for solver in SOLVERS for kind in kinds] + [(PLACED_SOLVER, PLACED)] * corrected
+
+
+def _key(row: Mapping[str, Any]) -> tuple[int, str, str]:
+    kind = (PLACED if row.get("placed") else CORRECTED) if row["corrected"] else PLAIN
+    return row["calls"], row["arm"].split(":")[0], kind
 
 
 def table(report: dict[str, Any]) -> str:
     """A report as Markdown: a row for each number of network calls."""
-    columns = [(solver, corrected) for solver in SOLVERS for corrected in (False, True)]
-    found = {(row["calls"], row["arm"].split(":")[0], row["corrected"]): row for row in report["rows"]}
+    found = {_key(row): row for row in report["rows"]}
+    columns = [(solver, kind) for solver in (*SOLVERS, PLACED_SOLVER) for kind in (PLAIN, CORRECTED, PLACED)]
     columns = [column for column in columns if any((calls, *column) in found for calls, _, _ in found)]
-    names = [solver + (", corrected" if corrected else "") for solver, corrected in columns]
+    names = [solver + kind for solver, kind in columns]
     counts = sorted({calls for calls, _, _ in found})
     rows = [[str(calls), *(_cell(found.get((calls, *column))) for column in columns)] for calls in counts]
     return markdown_table(["calls", *names], rows)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from benchmarks import pages
@@ -39,6 +40,7 @@ BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated
 QUALITY = ("fid_real", "clip_score", "obeyed")
 COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
 PARTS = {"quality": QUALITY, "cost": COST}
+DTYPES = ("float32", "bfloat16", "float16")
 FEW, FEW_VIDEOS = 64, 16  # images that cost and likeness are measured on
 
 
@@ -199,11 +201,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="for quality (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "paper", help="images; resumed")
     parser.add_argument("--device", default="cpu", help="(default: %(default)s)")
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all numbers (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=8, help="images drawn at once; more fill a GPU (default: 8)")
     parser.add_argument("--list", action="store_true", help="name the rows, and stop")
     parser.add_argument("--publish", action="store_true", help="put what is finished into the documentation")
     given = parser.parse_args()
-    where = Where(given.device, given.batch)
+    where = Where(given.device, getattr(torch, given.dtype), given.batch)
     if given.list:
         for name, row in ROWS.items():
             print(f"{name:10} {row.title}" + (f" (needs {', '.join(row.missing)})" if row.missing else ""))
@@ -220,9 +223,10 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Where:
-    """The device that draws, and how many images at once."""
+    """The device that draws, in which numbers, and how many images at once."""
 
     device: str = "cpu"
+    dtype: torch.dtype = torch.float32
     batch: int = 8
 
 
@@ -249,7 +253,7 @@ def run(
 ) -> None:
     """An evaluation, whose figures go to `RESULTS` too, without where its pictures lie."""
     found = evaluate(
-        [pipe.to(where.device) for pipe in row.pipes()],
+        [pipe.to(where.device, where.dtype) for pipe in row.pipes()],
         row.arms(arms),
         row.prompts(count, folder.parent / "starts"),
         Settings(row.steps, row.guidance, batch_size=where.batch, frames=row.frames),

@@ -46,6 +46,7 @@ SPACE = Space(
     gaps=(3,),
     fewer=(4, 5, 6, 8, 11, 15, 21, 30),
     corrected=(4, 5, 6, 8, 10, 13, 16, 20),
+    fitted=16,
     beside=("ddim-trailing:50 + paper", "dpm++-trailing:20 + paper", "dpm++-trailing:20 + deepcache:2"),
 )
 

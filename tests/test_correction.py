@@ -14,9 +14,9 @@ STEPS = 6
 CLOSE = {"rtol": 0, "atol": 1e-4}
 
 
-def correction(channels=4, guided=True, steps=STEPS, **weights):
+def correction(channels=4, guided=True, steps=STEPS, timesteps=None, **weights):
     """The same weights of some terms at every step."""
-    return Correction(((*(weights.get(term, 0.0) for term in TERMS),),) * steps, channels, guided)
+    return Correction(((*(weights.get(term, 0.0) for term in TERMS),),) * steps, channels, guided, timesteps)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,7 @@ def test_with_any_plan_parallel_equals_sequential_a_batch_its_images_and_a_secon
         (correction(guidance=1.0), {"num_inference_steps": 5}, "fitted for 6 network calls, and this run has 5"),
         (correction(guidance=1.0), {"guidance_scale": 1.0}, "fitted with guidance, and this run is otherwise"),
         (correction(guided=False, prediction=1.0), {}, "fitted without guidance"),
+        (correction(guidance=1.0, timesteps=range(6, 0, -1)), {}, "fitted for other timesteps; take the solver"),
     ],
 )
 def test_a_run_that_it_was_not_fitted_for_is_left_as_it_is_and_says_why(pipe, made, call, reason, caplog):
@@ -133,11 +134,14 @@ def test_a_run_that_it_was_not_fitted_for_is_left_as_it_is_and_says_why(pipe, ma
 
 
 def test_it_is_kept_in_a_file_like_all_options():
-    config = fd.PropagationConfig("all", correction=correction(**WEIGHTS))
-    assert fd.PropagationConfig.from_dict(config.to_dict()) == config
+    for timesteps in (None, (999, 800, 600, 400, 200, 0)):
+        config = fd.PropagationConfig("all", correction=correction(**WEIGHTS, timesteps=timesteps))
+        assert fd.PropagationConfig.from_dict(config.to_dict()) == config
     assert "0.02" not in repr(config)
 
 
 def test_other_numbers_of_weights_are_refused():
     with pytest.raises(ValueError, match="5 numbers for every network call"):
         Correction(((1.0, 2.0),), 4, guided=True)
+    with pytest.raises(ValueError, match="timesteps has one for every network call"):
+        correction(timesteps=(999, 500))

@@ -5,6 +5,8 @@ import torch
 from diffusers import DDIMScheduler
 
 from faster_diffusion import solvers
+from faster_diffusion.correction import TERMS, Correction
+from faster_diffusion.profile import Solver
 from tests import toys
 
 
@@ -41,3 +43,45 @@ def test_from_noise_alone_a_solver_comes_to_the_image_or_is_refused(name):
 def test_an_unknown_name_is_refused_with_those_that_are_known():
     with pytest.raises(ValueError, match=r"'magic'. Known: ddim, .*unipc"):
         solvers.make("magic", DDIMScheduler().config)
+
+
+OWN = (999, 950, 700, 420, 90)
+
+
+@pytest.mark.parametrize("name", ["dpm", "dpm++", "dpm++-trailing", "dpm++-sde", "euler", "ddpm"])
+def test_a_solver_may_have_timesteps_of_its_own_for_runs_of_so_many_steps(name):
+    plain = solvers.make(name, DDIMScheduler(**toys.SCHEDULER).config)
+    placed = solvers.placed(plain, OWN)
+    placed.set_timesteps(len(OWN))
+    assert placed.timesteps.tolist() == list(OWN)
+    assert Solver.of(placed) == Solver.of(plain)
+    for scheduler in (plain, placed):
+        scheduler.set_timesteps(8)
+    assert torch.equal(placed.timesteps, plain.timesteps)
+
+
+def test_pipelines_take_other_timesteps_for_a_call_all_the_same():
+    pipe = toys.stable_diffusion()
+    pipe.scheduler = solvers.placed(solvers.make("dpm++", pipe.scheduler.config), OWN)
+    toys.sample(pipe, num_inference_steps=len(OWN))
+    assert pipe.scheduler.timesteps.tolist() == list(OWN)
+    toys.sample(pipe, timesteps=[900, 500, 400, 300, 1])
+    assert pipe.scheduler.timesteps.tolist() == [900, 500, 400, 300, 1]
+
+
+@pytest.mark.parametrize(("name", "why"), [("ddim", "take dpm"), ("unipc", "take dpm"), ("dpm++-karras", "karras")])
+def test_solvers_that_take_no_timesteps_say_so(name, why):
+    with pytest.raises(ValueError, match=why):
+        solvers.placed(solvers.make(name, DDIMScheduler(**toys.SCHEDULER).config), OWN)
+
+
+def test_a_correction_is_sampled_at_the_timesteps_that_it_was_fitted_for():
+    scheduler = solvers.make("dpm++", DDIMScheduler(**toys.SCHEDULER).config)
+    scheduler.set_timesteps(len(OWN))
+    weights = ((0.0,) * len(TERMS),) * len(OWN)
+    for timesteps in (None, scheduler.timesteps.tolist()):
+        assert solvers.through(scheduler, Correction(weights, 4, True, timesteps)) is scheduler
+    assert solvers.through(scheduler, None) is scheduler
+    placed = solvers.through(scheduler, Correction(weights, 4, True, OWN))
+    placed.set_timesteps(len(OWN))
+    assert placed.timesteps.tolist() == list(OWN)

@@ -191,7 +191,7 @@ class Run:
         """The output with what is to be added to the prediction of this step."""
         correction = self._correction
         assert correction is not None
-        reason = correction.fits(len(self.plan.trajectory), is_guided(call))
+        reason = correction.fits(self.plan.trajectory.values, is_guided(call))
         if lane:
             reason = "the network is called several times a step"
         if reason is not None:

@@ -20,7 +20,9 @@ import diffusers
 import torch
 from torch import nn
 
+from . import solvers
 from .config import PropagationConfig
+from .correction import Correction
 from .files import write_json
 from .stages import unwrap
 
@@ -191,7 +193,8 @@ class Swap:
     @classmethod
     def of(cls, pipe: Any, profile: Profile) -> Swap:
         """Makes ``pipe`` sample with the scheduler of ``profile``."""
-        swap = cls(pipe.scheduler, profile.solver.make(pipe.scheduler))
+        ours = profile.solver.make(pipe.scheduler)
+        swap = cls(pipe.scheduler, solvers.through(ours, Correction.parse(profile.config.correction)))
         pipe.scheduler = swap._ours
         return swap
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any
 
 import diffusers
 
+from .correction import Correction
+
 _NOISE_ALONE = "rescale_betas_zero_snr"
+_FIRST_ORDER = {"solver_order": 1}  # the same as DDIM, but that it takes timesteps of one's own
 _TRAILING = {"timestep_spacing": "trailing"}  # begins at the noisiest step, however few there are
 
 # name -> class, and what its config gains over the model's own
@@ -20,6 +26,7 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "dpm++-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
     "dpm++-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "dpm++1-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_FIRST_ORDER, **_TRAILING}),
     "dpm++-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_TRAILING}),
     "dpm++-single": ("DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}),
     "euler": ("EulerDiscreteScheduler", {}),
@@ -62,3 +69,59 @@ def make(name: str, config: Any) -> Any:
         why = f"The model starts from noise alone ({_NOISE_ALONE}), which {class_name} cannot"
         raise ValueError(f"{why}; take ddim, dpm++, unipc or euler.")
     return solver.from_config(config, **extra)
+
+
+@contextmanager
+def used(scheduler: Any, pipe: Any) -> Iterator[None]:
+    """Within it a pipeline samples by ``scheduler``."""
+    own = getattr(pipe, "scheduler", None)
+    if scheduler is own:
+        yield
+        return
+    pipe.scheduler = scheduler
+    try:
+        yield
+    finally:
+        pipe.scheduler = own
+
+
+def through(scheduler: Any, correction: Correction | None) -> Any:
+    """The scheduler, or one like it whose runs go through the timesteps that a correction was fitted for.
+
+    Raises:
+        ValueError: see `placed`.
+    """
+    if correction is None or correction.timesteps is None:
+        return scheduler
+    scheduler.set_timesteps(len(correction.timesteps))
+    if correction.is_for(scheduler.timesteps.tolist()):
+        return scheduler
+    return placed(scheduler, correction.timesteps)
+
+
+def placed(scheduler: Any, timesteps: Sequence[float]) -> Any:
+    """A scheduler like this one whose runs of so many steps go through these timesteps; other runs as before.
+
+    Raises:
+        ValueError: its class does not take timesteps of one's own, or not with its config.
+    """
+    solver: Any = type(scheduler)
+    if "timesteps" not in signature(solver.set_timesteps).parameters:
+        raise ValueError(f"{solver.__name__} takes no timesteps of one's own; take dpm++.")
+    made = _placed(solver).from_config(scheduler.config)
+    made.placed_at = tuple(timesteps)
+    made.set_timesteps(len(timesteps))
+    return made
+
+
+def _placed(solver: Any) -> Any:
+    """The class of schedulers of that class which have timesteps of their own."""
+
+    @functools.wraps(solver.set_timesteps)  # pipelines look at its parameters
+    def set_timesteps(self: Any, num_inference_steps: int | None = None, device: Any = None, **kwargs: Any) -> None:
+        if num_inference_steps == len(self.placed_at) and kwargs.get("timesteps") is None:
+            num_inference_steps, kwargs["timesteps"] = None, list(self.placed_at)
+        solver.set_timesteps(self, num_inference_steps, device, **kwargs)
+
+    body = {"placed_at": (), "set_timesteps": set_timesteps, "__module__": solver.__module__}
+    return type(solver.__name__, (solver,), body)

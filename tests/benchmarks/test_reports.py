@@ -19,11 +19,14 @@ def test_flops_of_a_plan():
 def test_corrected_runs_stand_beside_plain_ones(monkeypatch):
     monkeypatch.setattr(corrections, "REFERENCE", "ddim-trailing:6")
     monkeypatch.setattr(corrections, "MORE", (3,))
-    report = corrections.measure("scenes", 5.0, [2], fitted=1, held_out=2)
-    assert [(row["calls"], row["corrected"]) for row in report["rows"]].count((2, True)) == len(corrections.SOLVERS)
+    first, report = corrections.measure("scenes", 5.0, [2], fitted=1, held_out=2)
+    assert [(row["calls"], row["corrected"]) for row in report["rows"]].count((2, True)) == len(corrections.SOLVERS) + 1
     header, _, two, three = corrections.table(json.loads(json.dumps(report))).splitlines()
     assert header.count(", corrected |") == len(corrections.SOLVERS)
-    assert (two.count(" dB ["), three.count(" dB [")) == (6, 3)
+    assert header.count(", placed |") == 1
+    assert (two.count(" dB ["), three.count(" dB [")) == (7, 3)
+    monkeypatch.setattr(corrections, "fit_to", None)  # what is known is not fitted again
+    assert list(corrections.measure("scenes", 5.0, [2], 1, 2, first["rows"]))[-1]["rows"] == report["rows"]
 
 
 def test_placements_of_key_steps_are_judged_by_what_they_keep(monkeypatch):

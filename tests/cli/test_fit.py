@@ -17,11 +17,22 @@ def test_writes_a_profile_and_says_how_near_it_comes(run, tiny_model, tmp_path):
     assert (handle.profile.steps, len(handle.config.correction.weights)) == (3, 3)
 
 
+def test_places_the_steps_if_asked(run, tiny_model, tmp_path):
+    (tmp_path / "prompts.txt").write_text("a\n")
+    options = ("--prompts", "prompts.txt", "--fitted", 1, "--held-out", 0, "--guidance", 3, "--reference", "ddim:9")
+    arm = ("--arm", "dpm++1-trailing:3", "--place")
+    result = run("fit", tiny_model, *options, *arm, "--out", "three.json")
+    assert result.exit_code == 0, result.stderr
+    found = fd.enable(tiny.pipeline(), key_steps=tmp_path / "three.json").config.correction.timesteps
+    assert len(found) == 3
+
+
 def test_what_is_wrong_is_one_line(run, tiny_model, tmp_path):
     (tmp_path / "one.txt").write_text("a\n")
     for options, says in (
         (("--arm", "magic"), "Arm part 'magic' is not understood"),
         (("--arm", "heun:4"), "one network call a step"),
+        (("--arm", "ddim:4", "--place"), "takes no timesteps of one's own"),
         (("--out", "profile.txt"), "a profile is a .json file"),
         (("--held-out", 4), "one.txt has 1 prompts; with 4 held out none is left to fit"),
     ):

@@ -35,9 +35,18 @@ def latents(pipe, steps, guidance=3.0):
     ).images
 
 
-@pytest.mark.parametrize("arm", ["ddim-trailing:4", "unipc-trailing:4", "euler:4", "ddim-trailing:6 + 0,1,3 + output"])
-def test_the_profile_s_run_is_as_near_to_the_long_run_as_the_fitted_one_was(pipe, arm, tmp_path):
-    profile = fit(pipe, arm)
+@pytest.mark.parametrize(
+    ("arm", "place"),
+    [
+        ("ddim-trailing:4", False),
+        ("unipc-trailing:4", False),
+        ("euler:4", False),
+        ("ddim-trailing:6 + 0,1,3 + output", False),
+        ("dpm++1-trailing:4", True),
+    ],
+)
+def test_the_profile_s_run_is_as_near_to_the_long_run_as_the_fitted_one_was(pipe, arm, place, tmp_path):
+    profile = fit(pipe, arm, place=place)
     profile.save(tmp_path / "fitted.json")
     with fd.enable(pipe, key_steps=tmp_path / "fitted.json") as handle:
         made = latents(pipe, handle.profile.steps)
@@ -69,6 +78,23 @@ def test_by_default_it_goes_along_with_its_own_solver_which_meets_it_at_every_st
     assert fit(pipe, reference=None).measured["reference"] == "ddim-trailing:12"
 
 
+def test_steps_that_are_placed_are_better_ones_and_the_profile_s(pipe, tmp_path):
+    spaced, placed = (fit(pipe, "dpm++1-trailing:4", place=place) for place in (False, True))
+    # Measured: 0.016 -> 0.011 of the size of the last latents, held out 0.018 -> 0.011
+    for split in ("fitted", "held out"):
+        assert placed.measured["error"][split] < spaced.measured["error"][split]
+    assert spaced.config.correction.timesteps == (999, 749, 499, 249)
+    placed.save(tmp_path / "fitted.json")
+    own, expected = pipe.scheduler, latents(pipe, 4)
+    with fd.enable(pipe, key_steps=tmp_path / "fitted.json"):
+        made = latents(pipe, 4)
+        assert tuple(pipe.scheduler.timesteps.tolist()) == placed.config.correction.timesteps != (999, 749, 499, 249)
+    with Arm.parse(f"dpm++1-trailing:4 + all + corrected:{tmp_path / 'fitted.json'}").applied(pipe):
+        assert torch.equal(latents(pipe, 4), made)
+    assert pipe.scheduler is own
+    assert torch.equal(latents(pipe, 4), expected)
+
+
 def test_a_run_may_be_fitted_to_one_of_another_solver(pipe):
     measured = fit(pipe, "unipc-trailing:4", reference="ddim-trailing:20").measured
     assert measured["reference"] == "ddim-trailing:20"
@@ -97,6 +123,9 @@ def test_a_pipeline_that_starts_from_a_picture_is_corrected_from_there_on(pipe, 
     prompts = [Prompt(prompt.text, prompt.seed, start=tmp_path / "start.png") for prompt in PROMPTS]
     profile = fit(StableDiffusionImg2ImgPipeline.from_pipe(pipe), "ddim-trailing:5", prompts)
     assert [any(step) for step in profile.config.correction.weights] == [False, True, True, True, True]
+    assert profile.config.correction.timesteps == (999, 799, 599, 399, 199)
+    with pytest.raises(ValueError, match="these start from a picture"):
+        fit(StableDiffusionImg2ImgPipeline.from_pipe(pipe), "dpm++-trailing:5", prompts, place=True)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +136,8 @@ def test_a_pipeline_that_starts_from_a_picture_is_corrected_from_there_on(pipe, 
         ("heun:4", {}, "one network call a step; heun:4 makes 7 in 4"),
         ("euler-a:4", {}, "draws noise at every step"),
         ("ddim:4", {"held_out": 6}, "at least one has to fit"),
+        ("ddim-trailing:4", {"place": True}, "DDIMScheduler takes no timesteps of one's own; take dpm"),
+        ("dpm++:4 + 0,2 + output", {"place": True}, "for runs that compute all of them"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_at_once_and_the_pipeline_left_as_it_was(pipe, arm, options, reason):

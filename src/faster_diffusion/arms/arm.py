@@ -11,6 +11,7 @@ import faster_diffusion as fd
 
 from .. import solvers
 from ..config import PropagationConfig
+from ..correction import Correction
 from . import grammar
 from .peers import Peer
 
@@ -69,11 +70,23 @@ class Arm:
         if fd.is_enabled(pipe):
             raise ValueError("The pipeline is accelerated already; fd.disable(pipe) makes it ready for arms.")
         with ExitStack() as stack:
-            if self.solver is not None:
-                stack.enter_context(_solved_by(self.solver, pipe))
+            stack.enter_context(solvers.used(self._scheduler(pipe), pipe))
             for peer in self.peers:
                 stack.enter_context(peer.applied(pipe))
             yield stack.enter_context(fd.enable(pipe, self.propagation)) if self.propagation else None
+
+    def _scheduler(self, pipe: Any) -> Any:
+        """That of a pipeline which samples this way; its own, if that does."""
+        own = getattr(pipe, "scheduler", None)
+        correction = Correction.parse(self.propagation.correction) if self.propagation else None
+        if self.solver is None:
+            return solvers.through(own, correction)
+        if own is None:
+            raise ValueError(f"{type(pipe).__name__} has no scheduler that {self.solver} could take the place of.")
+        if own.config.get("timestep_type") == "continuous" and self.solver != "euler":
+            name = type(pipe).__name__
+            raise ValueError(f"{name} has continuous timesteps, which only euler takes; {self.solver} does not.")
+        return solvers.through(solvers.make(self.solver, own.config), correction)
 
     def applicable(self, pipe: Any) -> str | None:
         """Why this arm cannot be used on a pipeline, in a sentence; ``None`` if it can."""
@@ -82,17 +95,3 @@ class Arm:
                 return None
         except (ValueError, TypeError, ImportError) as error:
             return " ".join(str(error).split())
-
-
-@contextmanager
-def _solved_by(name: str, pipe: Any) -> Iterator[None]:
-    own = getattr(pipe, "scheduler", None)
-    if own is None:
-        raise ValueError(f"{type(pipe).__name__} has no scheduler that {name} could take the place of.")
-    if own.config.get("timestep_type") == "continuous" and name != "euler":
-        raise ValueError(f"{type(pipe).__name__} has continuous timesteps, which only euler takes; {name} does not.")
-    pipe.scheduler = solvers.make(name, own.config)
-    try:
-        yield
-    finally:
-        pipe.scheduler = own

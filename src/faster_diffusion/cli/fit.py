@@ -30,6 +30,9 @@ def fit(
     reference: Annotated[
         str | None, typer.Option(help="The run that it should go along with; 150 steps of its own solver by default.")
     ] = None,
+    place: Annotated[
+        bool, typer.Option("--place", help="Place its steps too, where they err least; for dpm++ and its like.")
+    ] = False,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
@@ -50,7 +53,7 @@ def fit(
     pipe = models.load(model, dtype, device)
     sampling.check_size(pipe, height=height, width=width)
     settings = Settings(guidance=guidance, negative=negative, height=height, width=width)
-    profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference=reference)
+    profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference=reference, place=place)
     profile.save(out)
     typer.echo(_told(profile, out))
 

@@ -8,12 +8,10 @@ few prompts are enough; some of them are held out to show it.
 
 from __future__ import annotations
 
-import copy
-import functools
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -23,17 +21,19 @@ from .. import solvers, videos
 from ..active import watched
 from ..arms import Arm
 from ..config import PropagationConfig
-from ..correction import TERMS, Correction, Terms
-from ..evaluation.drawing import Settings, check_askable, draw, quiet
+from ..correction import TERMS, Correction
+from ..evaluation.drawing import Settings, check_askable
 from ..evaluation.prompts import Prompt
 from ..profile import Fingerprint, Profile, Solver
-from ..stages import layout_of, network_of
-from .stepping import stepping
+from ..stages import network_of
+from . import placement
+from .following import Followed, Listener, Once, Path, follow
+from .steps import best_steps
 
 logger = logging.getLogger(__name__)
 
 _REFERENCE_STEPS = 150  # at least
-_RIDGE = 1e-3  # of a combination's size, in units of its terms: keeps terms that say the same from cancelling out
+_RIDGE = 1e-5  # of a combination's size, in units of its terms: keeps terms that say the same from cancelling out
 
 
 def fit(
@@ -44,6 +44,7 @@ def fit(
     settings: Settings | None = None,
     held_out: int | None = None,
     reference: Arm | str | None = None,
+    place: bool = False,
     seed: int = 0,
 ) -> Profile:
     """Fits the correction of a short run, on this pipeline at this guidance scale.
@@ -57,7 +58,9 @@ def fit(
             seeds that count up from ``seed``.
         settings: guidance, size.
         reference: the run of many steps that it should go along with, ``"dpm++-trailing:150"``; by default 150 steps of
-            the arm's own solver, or a few more.
+            the arm's own solver, or a few more; with ``place`` 150 of DPM-Solver++.
+        place: whether to place the steps of the short run too, where the reference shows that they err least; see
+            `steps`. Its solver has to take timesteps of one's own; of first order is best: ``"dpm++1-trailing:8"``.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
@@ -66,7 +69,7 @@ def fit(
     Raises:
         ValueError: the arm has no steps of its own, its solver draws noise at every step or calls the network more
             than once, the reference's solver scales latents otherwise, or the pipeline does not sample in a way that
-            can be followed.
+            can be followed; or its steps cannot be placed.
     """
     arm, settings = Arm.parse(arm) if isinstance(arm, str) else arm, settings or Settings()
     named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
@@ -77,23 +80,32 @@ def fit(
     check_askable([pipe], named)
     if len(named) > 1 and not videos.in_batches(pipe):
         raise ValueError(f"{type(pipe).__name__} draws one video at a time; give one prompt.")
-    check_fits(pipe, arm, named[0], settings)
+    check_fits(pipe, arm, named[0], settings, place=place)
     if reference is None:
-        reference = Arm(arm.solver, steps * ceil(_REFERENCE_STEPS / steps))
-    long = follow(pipe, Arm.parse(reference) if isinstance(reference, str) else reference, named, settings)
-    return fit_to(long, pipe, arm, held_out)
+        own = Arm(arm.solver, steps * ceil(_REFERENCE_STEPS / steps))
+        reference = f"dpm++-trailing:{_REFERENCE_STEPS}" if place else own
+    reference = Arm.parse(reference) if isinstance(reference, str) else reference
+    return fit_to(follow(pipe, reference, named, settings, listen=place), pipe, arm, held_out, place=place)
 
 
-def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings) -> None:
+def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings, *, place: bool = False) -> None:
     """Raises ValueError if the first step of a short run shows that it cannot be fitted: before any long run."""
-    _short(arm, pipe)
-    fitting = _Fitting(pipe, _Path(), (), 1)
+    steps = _short(arm, pipe)[1]
+    if place:
+        if arm.propagation is not None:
+            raise ValueError(f"Steps are placed for runs that compute all of them; {arm.spec!r} has a plan.")
+        if prompt.start is not None:
+            raise ValueError("Steps are placed for runs from noise alone; these start from a picture.")
+        with arm.applied(pipe):
+            pipe.scheduler.set_timesteps(steps)
+            placement.signals(solvers.placed(pipe.scheduler, pipe.scheduler.timesteps.tolist()), ())
+    fitting = _Fitting(pipe, Path(), (), 1)
 
     def check(prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
         fitting.look(prediction, order, sample, once)
         raise _Fits
 
-    with suppress(_Fits), watched(network_of(pipe), fitting.watch):
+    with suppress(_Fits), watched(network_of(pipe), fitting.listener.watch):
         follow(pipe, arm, [prompt], settings, check)
 
 
@@ -101,41 +113,35 @@ class _Fits(Exception):  # noqa: N818 - it is no error
     """Ends a run whose first step can be fitted."""
 
 
-@dataclass(frozen=True)
-class Followed:
-    """A run over some prompts, and where it went."""
+def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = False) -> Profile:
+    """Fits a short run to a long one that was followed before, but for the last ``held_out`` prompts; see `fit`.
 
-    arm: Arm
-    prompts: tuple[Prompt, ...]
-    settings: Settings
-    path: _Path
-
-
-def follow(
-    pipe: Any, arm: Arm, prompts: Sequence[Prompt], settings: Settings, change: Change | None = None
-) -> Followed:
-    """Draws prompts with an arm and keeps where its latents go; see `_following` for ``change``."""
-    with quiet([pipe]), arm.applied(pipe), _following(pipe.scheduler, change) as path:
-        draw(arm, [pipe], prompts, settings)
-    return Followed(arm, tuple(prompts), settings, path)
-
-
-def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int) -> Profile:
-    """Fits a short run to a long one that was followed before, but for the last ``held_out`` prompts; see `fit`."""
+    To place its steps, the long one must have been listened to.
+    """
     solver, steps = _short(arm, pipe)
     prompts, config = long.prompts, arm.propagation or PropagationConfig("all", prior_noise=None)
+    fitted = len(prompts) - held_out
     plain = follow(pipe, arm, prompts, long.settings).path
     if plain.scaled != long.path.scaled:
         reason = f"{long.arm.spec} scales latents otherwise than {arm.spec}"
         raise ValueError(f"{reason}; fit it to a run of its own solver.")
-    fitting = _Fitting(pipe, long.path, plain.times, len(prompts) - held_out)
-    with watched(network_of(pipe), fitting.watch):
-        corrected = follow(pipe, arm, prompts, long.settings, fitting.change).path
-    error, error_before = (path.errors(long.path, held_out) for path in (corrected, plain))
+
+    def corrected(timesteps: Sequence[float] | None, count: int = fitted) -> tuple[Path, _Fitting]:
+        """The corrected run of the first prompts."""
+        fitting = _Fitting(pipe, long.path, timesteps or plain.times, fitted)
+        with watched(network_of(pipe), fitting.listener.watch):
+            return follow(pipe, arm, prompts[:count], long.settings, fitting.change, timesteps).path, fitting
+
+    timesteps = None
+    if place:
+        tried = [None, *best_steps(long, pipe.scheduler, steps, fitted)]
+        timesteps = max(tried, key=lambda these: corrected(these)[0].likeness(long.path))
+    path, fitting = corrected(timesteps, len(prompts))
+    error, error_before = (run.errors(long.path, held_out) for run in (path, plain))
     measured = {
         "reference": long.arm.spec,
         "guidance": long.settings.guidance,
-        "prompts": {"fitted": len(prompts) - held_out, "held out": held_out},
+        "prompts": {"fitted": fitted, "held out": held_out},
         "error": error,
         "error_uncorrected": error_before,
     }
@@ -144,7 +150,9 @@ def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int) -> Profile:
         notes.append("NOT CONFIRMED: on held-out prompts it is no better than without its correction.")
         logger.warning("The correction of %s does not help on held-out prompts: fit it on more.", arm.spec)
     model = Fingerprint.of(pipe, network_of(pipe))
-    return Profile(model, solver, steps, replace(config, correction=fitting.correction(steps)), measured, tuple(notes))
+    return Profile(
+        model, solver, steps, replace(config, correction=fitting.correction(path.schedule)), measured, tuple(notes)
+    )
 
 
 def _short(arm: Arm, pipe: Any) -> tuple[Solver, int]:
@@ -164,77 +172,6 @@ def _short(arm: Arm, pipe: Any) -> tuple[Solver, int]:
         return Solver.of(pipe.scheduler), arm.step_count
 
 
-@dataclass
-class _Path:
-    """Where a run went: the latent before each step, and the last."""
-
-    times: list[float] = field(default_factory=list)  # of the steps, descending
-    latents: list[torch.Tensor] = field(default_factory=list)  # (B, C, ...), on the CPU; one more than times
-    scaled: bool = False  # whether the network sees them scaled, as it does where they grow with the noise
-
-    def at(self, time: float) -> torch.Tensor:
-        """The latent at a timestep, (B, C, ...); between two of the run linearly."""
-        after = next((i for i, of_step in enumerate(self.times) if of_step <= time), len(self.times))
-        if after in (0, len(self.times)):
-            return self.latents[after]
-        before = self.times[after - 1]
-        share = (before - time) / (before - self.times[after])
-        return torch.lerp(self.latents[after - 1], self.latents[after], share)
-
-    def errors(self, reference: _Path, held_out: int) -> dict[str, float]:
-        """How far the last latents are from those of another run, relative to their size, by split of the prompts."""
-        last, there = self.latents[-1], reference.latents[-1]
-        parts = {"fitted": slice(len(last) - held_out), "held out": slice(len(last) - held_out, None)}
-        return {
-            name: float((last[rows] - there[rows]).norm() / there[rows].norm())
-            for name, rows in parts.items()
-            if len(last[rows])
-        }
-
-
-Once = Callable[..., torch.Tensor]  # from a prediction (and a seed) to where a step of it leads
-Change = Callable[[torch.Tensor, int, torch.Tensor, Once], torch.Tensor]
-
-
-@contextmanager
-def _following(scheduler: Any, change: Change | None = None) -> Iterator[_Path]:
-    """Within it the path of one run is kept. ``change`` may change the predictions that steps are made of.
-
-    It is given a prediction, the order of the step, the latent as the network saw it, and what would come of it.
-    """
-    path = _Path()
-
-    def follow(
-        step: Callable[..., Any],
-        model_output: torch.Tensor,
-        timestep: Any,
-        sample: torch.Tensor,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        seen = scheduler.scale_model_input(sample, timestep)
-        path.scaled = path.scaled or not torch.equal(seen, sample)
-        if change is not None:
-            once = functools.partial(_once, scheduler, timestep, sample, args, kwargs)
-            model_output = change(model_output, len(path.times), seen, once)
-        output = step(model_output, timestep, sample, *args, **kwargs)
-        path.latents[len(path.times) :] = [x.detach().float().cpu() for x in (sample, output[0])]
-        path.times.append(float(timestep))
-        return output
-
-    with stepping(scheduler, follow):
-        yield path
-
-
-def _once(
-    scheduler: Any, timestep: Any, sample: torch.Tensor, args: Any, kwargs: Any, output: torch.Tensor, seed: int = 0
-) -> torch.Tensor:
-    """Where a step leads, without making it: on a copy, as schedulers remember steps."""
-    if "generator" in kwargs:  # the run's own must not be drawn from
-        kwargs = {**kwargs, "generator": torch.Generator().manual_seed(seed)}
-    return type(scheduler).step(copy.deepcopy(scheduler), output, timestep, sample, *args, **kwargs)[0].float()
-
-
 class _Fitting:
     """Fits the weights of one step after another while a run goes on.
 
@@ -244,56 +181,30 @@ class _Fitting:
         rows: how many of the images fit, the first ones.
     """
 
-    def __init__(self, pipe: Any, reference: _Path, times: Sequence[float], rows: int) -> None:
+    def __init__(self, pipe: Any, reference: Path, times: Sequence[float], rows: int) -> None:
         self._reference, self._times, self._rows = reference, times, rows
-        self._prompted = layout_of(network_of(pipe)).prompted
-        self._name = type(pipe).__name__
-        self._outputs: list[torch.Tensor] = []  # of the network since the last step
-        self._terms: Terms | None = None
-        self._shape = (0, False)  # channels of the latent, and whether there is guidance
+        self.listener = Listener(pipe)
         self._weights: list[tuple[float, ...]] = []
 
-    def correction(self, steps: int) -> Correction:
-        """For a run of so many steps, of which a pipeline that starts from a picture leaves the first ones out."""
-        left_out = [(0.0,) * len(TERMS)] * (steps - len(self._weights))
-        return Correction((*left_out, *self._weights), *self._shape)
-
-    def watch(self, call: Callable[[], Any]) -> Any:
-        """Takes note of what the network gave."""
-        output = call()
-        self._outputs.append(output[0])
-        return output
+    def correction(self, timesteps: Sequence[float]) -> Correction:
+        """For a run of these timesteps, of which a pipeline that starts from a picture leaves the first ones out."""
+        left_out = [(0.0,) * len(TERMS)] * (len(timesteps) - len(self._weights))
+        return Correction((*left_out, *self._weights), *self.listener.shape, tuple(timesteps))
 
     def change(self, prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
         """The prediction of a step with the best combination of its terms added."""
         terms, gain, base = self.look(prediction, order, sample, once)
         following = self._times[order + 1] if order + 1 < len(self._times) else float("-inf")
-        missing = self._reference.at(following).to(base.device) - base
+        missing = self._reference.at(following)[: len(base)].to(base.device) - base
         weights = _least_squares((gain[..., None] * terms)[: self._rows], missing[: self._rows])
         self._weights.append(tuple(weights.tolist()))
-        assert self._terms is not None
-        return self._terms.corrected(prediction, terms, weights.to(terms))
+        return self.listener.corrected(prediction, terms, weights.to(terms))
 
     def look(
         self, prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What can be combined at a step, how far that moves, and where it leads without correction."""
-        return self._terms_at(order, sample), *self._gain(prediction, once)
-
-    def _terms_at(self, order: int, sample: torch.Tensor) -> torch.Tensor:
-        outputs, self._outputs = self._outputs, []
-        times = len(outputs[0]) / len(sample) if len(outputs) == 1 else 0  # that the latents are in the batch
-        if times in (1, 2):
-            if self._terms is None:
-                self._shape = sample.shape[1], times == 2
-                self._terms = Terms(*self._shape, self._prompted)
-            terms = self._terms.at(order, outputs[0], torch.cat([sample] * int(times)))
-            if terms.shape[:-1] == sample.shape:
-                return terms
-        raise ValueError(
-            f"{self._name} cannot be fitted: of one step, the network has to be called once, on the latents that the "
-            "scheduler steps, or on these twice for guidance."
-        )
+        return self.listener.terms(order, sample), *self._gain(prediction, once)
 
     def _gain(self, prediction: torch.Tensor, once: Once) -> tuple[torch.Tensor, torch.Tensor]:
         """How far a step moves with its prediction, by element, and where it leads without correction."""
@@ -302,7 +213,7 @@ class _Fitting:
             raise ValueError(
                 "The solver draws noise at every step, so that no run leads where another does; not fitted."
             )
-        more[:, : self._shape[0]] += 1
+        more[:, : self.listener.shape[0]] += 1
         return once(more) - base, base
 
 

@@ -37,18 +37,26 @@ def inner_products(predictions: Sequence[torch.Tensor]) -> np.ndarray:
     return (flat @ flat.T / flat.shape[1]).numpy()
 
 
+def signals(scheduler: Any, timesteps: Sequence[float]) -> np.ndarray:
+    """alpha^2 at timesteps, the share of the image in a latent there, (n,).
+
+    Raises:
+        ValueError: the noise schedule of ``scheduler`` is not known by ``alphas_cumprod``.
+    """
+    alphas_cumprod = getattr(scheduler, "alphas_cumprod", None)
+    if alphas_cumprod is None:
+        raise ValueError(f"{type(scheduler).__name__} has no alphas_cumprod.")
+    table = np.asarray(alphas_cumprod, np.float64)
+    return np.interp(np.asarray(timesteps, np.float64), np.arange(len(table)), table)
+
+
 def influences(scheduler: Any) -> np.ndarray:
     """How far an error of the prediction at each step moves the final image, (n,), for a scheduler with its steps set.
 
     Raises:
         ValueError: its noise schedule is not known by ``alphas_cumprod``.
     """
-    alphas_cumprod = getattr(scheduler, "alphas_cumprod", None)
-    if alphas_cumprod is None:
-        raise ValueError(f"{type(scheduler).__name__} has no alphas_cumprod.")
-    table = np.asarray(alphas_cumprod, np.float64)
-    times = np.asarray(scheduler.timesteps.cpu(), np.float64)
-    signal = np.interp(times, np.arange(len(table)), table)  # alpha^2 of every step
+    signal = signals(scheduler, scheduler.timesteps.tolist())
     alpha, sigma = np.sqrt(signal), np.sqrt(1 - signal)
     ratio = sigma / np.maximum(alpha, 1e-12)
     # An error of noise counts as often as the ratio falls. Of another prediction, both ratios times a factor: where no

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from ..files import write_json
 from ..profile import SUFFIX
 from ..stages import network_of
 from . import levels, placement, profiles, report, search, speed
-from .fitting import Followed, check_fits, fit_to, follow
+from .fitting import check_fits, fit_to
+from .following import Followed, follow
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
@@ -29,6 +31,7 @@ from .speed import Speed, Times
 
 LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0)  # dB
 
+_OTHER_SEEDS = 1_000_000  # between the images that choose and those that corrections are fitted to
 _SEARCH = 0.6  # share of the budget after which nothing new is tried
 
 
@@ -156,24 +159,26 @@ def _speed(lab: Lab, space: Space) -> Speed:
 
 def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> tuple[list[Arm], dict[str, str]]:
     """Short runs, each with a correction that is fitted once for a tuning, and why others cannot be fitted."""
-    folder, prompts = lab.records.folder / "corrections", lab.prompts[CALIBRATION]
-    first = [prompts[number] for number in lab.batches(CALIBRATION)[0]]
+    folder = lab.records.folder / "corrections"
+    pairs = zip(range(space.fitted), cycle(lab.prompts[CALIBRATION]), strict=False)
+    prompts = [replace(prompt, seed=prompt.seed + _OTHER_SEEDS + number) for number, prompt in pairs]
     corrected, unfit = [], {}
     long: Followed | None = None
-    for solver, steps in tqdm(space.corrected_runs, desc="corrections", unit="run", disable=not progress):
+    for solver, steps, place in tqdm(space.corrected_runs, desc="corrections", unit="run", disable=not progress):
         if until is not None and clock.monotonic() > until:
             break
-        path, arm = folder / f"{solver}-{steps}{SUFFIX}", Arm(solver, steps)
+        name, arm = f"{solver}-{steps}" + ("-placed" if place else ""), Arm(solver, steps)
+        path = folder / f"{name}{SUFFIX}"
         try:
             if not path.is_file():
-                check_fits(lab.pipe, arm, first[0], lab.settings)
-                long = long or follow(lab.pipe, lab.reference, first, lab.settings)
-                made = fit_to(long, lab.pipe, arm, held_out=0)
+                check_fits(lab.pipe, arm, prompts[0], lab.settings, place=place)
+                long = long or follow(lab.pipe, lab.reference, prompts, lab.settings, listen=True)
+                made = fit_to(long, lab.pipe, arm, held_out=0, place=place)
                 folder.mkdir(exist_ok=True)
                 made.save(path)
             corrected.append(Arm.parse(f"{arm.spec} + all + corrected:{path}"))
         except ValueError as error:
-            unfit[f"{arm.spec} + all + corrected"] = str(error)
+            unfit[f"{arm.spec} + all + corrected:{path.name}"] = str(error)
     return corrected, unfit
 
 

@@ -25,7 +25,9 @@ class Space:
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
         fewer: steps of plain runs, the rivals of plans.
-        corrected: steps of runs that are corrected, see `fitting`; they are fitted to the first batch of prompts.
+        corrected: steps of runs that are corrected, see `fitting`.
+        fitted: prompts that these are fitted to, all drawn at once: those that choose, with other seeds.
+        placed: solvers whose corrected runs are also tried with their steps placed, see `steps`.
         guidance: shares of the steps after which plain runs, and the best plans, compute the prompted half alone.
         beside: other rivals.
     """
@@ -39,6 +41,8 @@ class Space:
     gaps: tuple[int, ...] = (2, 4)
     fewer: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
     corrected: tuple[int, ...] = (4, 5, 6, 8, 10)
+    fitted: int = 8
+    placed: tuple[str, ...] = ("dpm++1-trailing",)
     guidance: tuple[float, ...] = (0.75,)
     beside: tuple[str, ...] = (
         "ddim:50 + paper",
@@ -56,9 +60,10 @@ class Space:
         return [(solver, steps) for solver in self.solvers for steps in self.steps]
 
     @property
-    def corrected_runs(self) -> list[tuple[str, int]]:
-        """Solvers with few steps, to be corrected."""
-        return [(solver, steps) for solver in self.solvers for steps in self.corrected]
+    def corrected_runs(self) -> list[tuple[str, int, bool]]:
+        """Solvers with few steps, to be corrected, and whether these are placed."""
+        runs = [(solver, False) for solver in self.solvers] + [(solver, True) for solver in self.placed]
+        return [(solver, steps, place) for solver, place in runs for steps in self.corrected]
 
     @property
     def short_runs(self) -> list[tuple[str, int]]:

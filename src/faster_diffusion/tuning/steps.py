@@ -1,0 +1,93 @@
+"""Where the steps of a corrected run are best: dynamic programming over what a run of many steps showed.
+
+A corrected step leads to a combination of the latent, what the network says of it, and what it said the step before:
+see `faster_diffusion.correction`. So what a step from one timestep to another must miss, with a third before it, is the
+distance of a latent from the span of such things, all known from the long run: no network is called. The best steps are
+those whose misses, weighed by what they do to the image, have the least sum of squares.
+
+What a miss does to the image depends on the network. If images were Gaussian, of spread c, the sampler would carry it
+on from a latent of signal alpha and noise sigma by c / sqrt(alpha^2 c^2 + sigma^2). The spread that counts is that of
+what is undecided still, which is not known: several are tried.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .following import Followed
+from .placement import signals
+
+SPREADS = (1.0, 0.5, 0.25, 0.12)  # of latents whose own is about 1
+
+_RIDGE = 1e-6  # of a combination's size, in units of its vectors: some say nearly the same
+_TINY = 1e-30
+
+
+def best_steps(long: Followed, scheduler: Any, count: int, rows: int) -> list[tuple[float, ...]]:
+    """The timesteps of ``count`` steps, for each of `SPREADS`, of those of a run of many that was listened to.
+
+    Args:
+        scheduler: its noise is that of the model.
+        rows: how many of the images are looked at, the first ones.
+
+    Raises:
+        ValueError: the run has too few steps, or the noise of ``scheduler`` is not known by ``alphas_cumprod``.
+    """
+    n = len(long.path.times)
+    if count > n:
+        raise ValueError(f"{count} steps cannot be placed in a run of {n}.")
+    misses = _misses(_inner_products(long, rows))
+    signal = np.append(signals(scheduler, long.path.times), 1.0)  # alpha^2
+    found = []
+    for spread in SPREADS:
+        weight = spread**2 / (signal * spread**2 + 1 - signal)
+        orders = _best(misses * weight, count)
+        found.append(tuple(long.path.times[order] for order in orders))
+    return list(dict.fromkeys(found))
+
+
+def _inner_products(long: Followed, rows: int) -> np.ndarray:
+    """(3 n + 1, 3 n + 1): of the latents, the last one too, of predictions, and of guidance."""
+    products = []
+    for row in range(rows):
+        vectors = [latent[row] for latent in long.path.latents]
+        vectors += [said[row, ..., part] for part in (0, 1) for said in long.said]
+        flat = torch.stack([vector.flatten() for vector in vectors]).double()
+        products.append(flat @ flat.T / flat.shape[1])
+    return torch.stack(products).mean(0).numpy()
+
+
+def _misses(gram: np.ndarray) -> np.ndarray:
+    """(n, n, n + 1): the square of what a step from i to j misses, with h before it; h = i where there is none."""
+    n = len(gram) // 3
+    misses = np.full((n, n, n + 1), np.inf)
+    for i in range(n):
+        before, here = np.arange(i), [i, n + 1 + i, 2 * n + 1 + i]
+        span = np.array([here]) if not i else np.array([[*here, n + 1 + h, 2 * n + 1 + h] for h in before])
+        size = np.sqrt(np.maximum(gram[span, span], _TINY))  # (h, m)
+        normal = gram[span[:, :, None], span[:, None, :]] / (size[:, :, None] * size[:, None, :])
+        target = gram[span][:, :, i + 1 : n + 1] / size[:, :, None]  # (h, m, j)
+        explained = (np.linalg.solve(normal + _RIDGE * np.eye(span.shape[1]), target) * target).sum(1)
+        misses[before if i else [0], i, i + 1 :] = np.maximum(gram.diagonal()[i + 1 : n + 1] - explained, 0.0)
+    return misses
+
+
+def _best(costs: np.ndarray, count: int) -> list[int]:
+    """The steps with the least sum of costs, which are those of a step from i to j with h before it. O(k n^3)."""
+    n = costs.shape[1]
+    best = np.full((n, n + 1), np.inf)  # over (last step, next)
+    best[0] = costs[0, 0]
+    origins = []
+    for _ in range(1, count):
+        total = best[:, :n, None] + costs  # (h, i, j)
+        origins.append(total.argmin(axis=0))
+        best = total.min(axis=0)
+    orders, following = [int(best[:, n].argmin())], n
+    for origin in reversed(origins):
+        before = int(origin[orders[0], following])
+        following = orders[0]
+        orders.insert(0, before)
+    return orders

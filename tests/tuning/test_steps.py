@@ -1,0 +1,79 @@
+"""Where the steps of a corrected run are best."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, EDMEulerScheduler
+
+from faster_diffusion.arms import Arm
+from faster_diffusion.evaluation import Settings
+from faster_diffusion.tuning.following import Followed, Path
+from faster_diffusion.tuning.steps import SPREADS, best_steps
+from tests import toys
+
+N = 7
+
+
+def long_run(seed=0, guided=True):
+    """A run of many steps over two images of 60 numbers, of which nothing is known but what it showed."""
+    generator = torch.Generator().manual_seed(seed)
+    latents = list(torch.randn((N + 1, 2, 3, 4, 5), generator=generator).cumsum(0))
+    said = torch.randn((N, 2, 3, 4, 5, 2), generator=generator).cumsum(0)
+    if not guided:
+        said[..., 1] = 0
+    path = Path(times=[float(t) for t in range(990, 990 - 140 * N, -140)], latents=latents)
+    return Followed(Arm.parse("ddim:7"), (), Settings(), path, tuple(said))
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    return DDIMScheduler(**toys.SCHEDULER)
+
+
+def misses(long, scheduler, orders, spread, rows):
+    """What the steps of a run miss, by least squares over all numbers of all images."""
+    alpha2 = [*(float(scheduler.alphas_cumprod[int(time)]) for time in long.path.times), 1.0]
+    total = 0.0
+    for number, (here, there) in enumerate(itertools.pairwise((*orders, N))):
+        terms = [long.path.latents[here], *long.said[here].unbind(-1)]
+        if number:
+            terms += long.said[orders[number - 1]].unbind(-1)
+        matrix = torch.stack([term[:rows].flatten() for term in terms], 1).double().numpy()
+        target = long.path.latents[there][:rows].flatten().double().numpy()
+        left = target - matrix @ np.linalg.lstsq(matrix, target, rcond=None)[0]
+        total += np.mean(left**2) * spread**2 / (alpha2[there] * spread**2 + 1 - alpha2[there])
+    return total
+
+
+@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_no_other_steps_miss_less_at_any_spread(scheduler, count, guided):
+    long = long_run(guided=guided)
+    found = [[long.path.times.index(time) for time in times] for times in best_steps(long, scheduler, count, rows=2)]
+    assert 1 <= len(found) <= len(SPREADS)
+    every = [(0, *rest) for rest in itertools.combinations(range(1, N), count - 1)]
+    for spread in SPREADS:
+        least = min(misses(long, scheduler, orders, spread, 2) for orders in every)
+        assert least == pytest.approx(min(misses(long, scheduler, orders, spread, 2) for orders in found), rel=1e-4)
+
+
+def test_only_the_images_that_fit_are_looked_at(scheduler):
+    one, other = long_run(seed=1), long_run(seed=2)
+    for latent, different in zip(one.path.latents, other.path.latents, strict=True):
+        latent[0] = different[0]
+    for said, different in zip(one.said, other.said, strict=True):
+        said[0] = different[0]
+    assert best_steps(one, scheduler, 4, rows=1) == best_steps(other, scheduler, 4, rows=1)
+    assert best_steps(one, scheduler, 4, rows=2) != best_steps(other, scheduler, 4, rows=2)
+
+
+def test_a_run_of_fewer_steps_is_too_short(scheduler):
+    with pytest.raises(ValueError, match="8 steps cannot be placed in a run of 7"):
+        best_steps(long_run(), scheduler, 8, rows=2)
+
+
+def test_noise_has_to_be_known():
+    with pytest.raises(ValueError, match="EDMEulerScheduler has no alphas_cumprod"):
+        best_steps(long_run(), EDMEulerScheduler(), 4, rows=2)
