@@ -285,11 +285,17 @@ def quality_table() -> str:
     """Quality of each row without propagation, with, and with noise; and what the paper has."""
     head = ["task", "images", "", "FID to real images", "CLIP score", "prompts obeyed", "paper: FID, CLIP score"]
     rows = [
-        [row.title, f"{len(found.prompts) * (row.frames or 1):,}", *cells, row.published]
+        [row.title, images(row, found), *cells, row.published]
         for row, found in finished("quality")
         for cells in lines(row, found, QUALITY)
     ]
     return markdown(head, rows)
+
+
+def images(row: Row, found: Evaluation) -> str:
+    """How many were drawn, and in which numbers if not in single precision."""
+    count, dtype = f"{len(found.prompts) * (row.frames or 1):,}", found.model["parts"][0]["dtype"]
+    return count if dtype == DTYPES[0] else f"{count}, {dtype}"
 
 
 def cost_table() -> str:

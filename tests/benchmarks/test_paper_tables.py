@@ -1,9 +1,10 @@
 """The paper's tables on the embedded models: what a row compares, and that the page says what was measured."""
 
 import pytest
+import torch
 
 from benchmarks import paper_tables
-from benchmarks.paper_tables import ABLATIONS, ROWS, Row
+from benchmarks.paper_tables import ABLATIONS, ROWS, Row, Where
 from faster_diffusion import demo, solvers
 from faster_diffusion.evaluation import Evaluation
 from tests.evaluation import tiny
@@ -38,14 +39,14 @@ def test_what_a_row_measures_is_shown_beside_what_the_paper_has(tmp_path, monkey
     monkeypatch.setattr(paper_tables, "ROWS", {"x": Row("A task", ("scenes",), (10,), "1.0 → 2.0", beside="tome:0.5")})
     monkeypatch.setattr(paper_tables, "FEW", 3)
     monkeypatch.setattr(Row, "pipes", lambda row: [tiny.pipeline()])
-    for part in ("quality", "cost"):
-        paper_tables.measure("x", part, 3, tmp_path / "runs")
+    for part, where in (("quality", Where(dtype=torch.bfloat16)), ("cost", Where())):
+        paper_tables.measure("x", part, 3, tmp_path / "runs", where)
     found = Evaluation.read(tmp_path / "results" / "x-cost.json")
     assert [arm.name for arm in found.arms][:2] == ["untouched", "tome:0.5"]
 
     quality, cost = paper_tables.quality_table().splitlines(), paper_tables.cost_table().splitlines()
     assert [line.split(" | ")[2] for line in quality[2:]] == ["tome:0.5", "propagated", "propagated, with noise"]
-    assert all(line.startswith("| A task | 3 |") and line.endswith("| 1.0 → 2.0 |") for line in quality[2:])
+    assert all(line.startswith("| A task | 3, bfloat16 |") and line.endswith("| 1.0 → 2.0 |") for line in quality[2:])
     assert cost[2].startswith("| A task | tome:0.5 | identical |")
     assert "propagated one by one" in cost[5]
     assert "dB" in cost[3]
