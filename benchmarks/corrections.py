@@ -11,10 +11,12 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from faster_diffusion import demo
@@ -123,6 +125,23 @@ def table(report: dict[str, Any]) -> str:
     counts = sorted({calls for calls, _, _ in found})
     rows = [[str(calls), *(_cell(found.get((calls, *column))) for column in columns)] for calls in counts]
     return markdown_table(["calls", *names], rows)
+
+
+def worth(report: dict[str, Any]) -> dict[int, str]:
+    """As many calls of the best plain solver as come as near as placed ones do, between their numbers linearly."""
+    rows = report["rows"]
+    plain = [(row["calls"], row["psnr"]) for row in rows if not row["corrected"]]
+    calls = sorted({count for count, _ in plain})
+    curve = list(accumulate((max(psnr for of, psnr in plain if of == count) for count in calls), max))
+    return {row["calls"]: _plain_calls(row["psnr"], calls, curve) for row in rows if row.get("placed")}
+
+
+def _plain_calls(psnr: float, calls: Sequence[int], curve: Sequence[float]) -> str:
+    if psnr > curve[-1]:
+        return f"more than {calls[-1]}"
+    if psnr < curve[0]:
+        return f"fewer than {calls[0]}"
+    return f"{np.interp(psnr, curve, calls):.1f}"
 
 
 def _cell(row: dict[str, Any] | None) -> str:

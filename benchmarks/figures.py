@@ -3,8 +3,8 @@
     python -m benchmarks.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
-pipelines, key_steps, compiled, corrections, forecasts, or speed for all cases that were measured; what stands between
-the comments is made from benchmarks/results.
+pipelines, key_steps, compiled, corrections, corrections worth, forecasts, or speed for all cases that were measured;
+what stands between the comments is made from benchmarks/results.
 """
 
 import json
@@ -48,9 +48,10 @@ def table(name: str) -> str:
         "speed": _each(_speed),
         "compiled": _each(_compiled),
         "corrections": _each(_corrections),
+        "corrections worth": _worth,
         "forecasts": _forecasts,
     }
-    paths = sorted(RESULTS.glob(f"{name}*.json"))
+    paths = sorted(RESULTS.glob(f"{name.partition(' ')[0]}*.json"))
     return makers[name](paths) if paths else ""
 
 
@@ -75,6 +76,14 @@ def _fidelity(path: Path) -> str:
 def _corrections(path: Path) -> str:
     report = json.loads(path.read_text())
     return f"{report['model']}, guidance {report['guidance']:g}:\n\n{corrections.table(report)}"
+
+
+def _worth(paths: list[Path]) -> str:
+    """Plain network calls that are worth as much as placed ones, by model and guidance."""
+    reports = [json.loads(path.read_text()) for path in paths]
+    head = [f"{report['model']}, {report['guidance']:g}" for report in reports]
+    found = [corrections.worth(report) for report in reports]
+    return markdown_table(["placed calls", *head], [[str(calls), *(by[calls] for by in found)] for calls in found[0]])
 
 
 def _key_steps(path: Path) -> str:

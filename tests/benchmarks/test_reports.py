@@ -25,6 +25,7 @@ def test_corrected_runs_stand_beside_plain_ones(monkeypatch):
     assert header.count(", corrected |") == len(corrections.SOLVERS)
     assert header.count(", placed |") == 1
     assert (two.count(" dB ["), three.count(" dB [")) == (7, 3)
+    assert list(corrections.worth(report)) == [2]
     monkeypatch.setattr(corrections, "fit_to", None)  # what is known is not fitted again
     assert list(corrections.measure("scenes", 5.0, [2], 1, 2, first["rows"]))[-1]["rows"] == report["rows"]
 
@@ -43,3 +44,14 @@ def test_placements_of_key_steps_are_judged_by_what_they_keep(monkeypatch):
 def test_a_page_gets_its_tables():
     page = "before\n<!-- table flops -->\nold\n<!-- end -->\nafter"
     assert figures.filled(page) == f"before\n<!-- table flops -->\n\n{figures.table('flops')}\n\n<!-- end -->\nafter"
+
+
+@pytest.mark.parametrize(
+    ("psnr", "says"), [(19.0, "fewer than 4"), (20.0, "4.0"), (22.0, "5.0"), (27.0, "7.0"), (31.0, "more than 8")]
+)
+def test_placed_calls_are_worth_as_many_plain_ones_as_come_as_near(psnr, says):
+    plain = {(4, "a"): 20.0, (4, "b"): 18.0, (6, "a"): 19.0, (6, "b"): 24.0, (8, "a"): 30.0, (8, "b"): 25.0}
+    rows = [{"calls": calls, "psnr": value, "corrected": False} for (calls, _), value in plain.items()]
+    rows.append({"calls": 4, "psnr": 50.0, "corrected": True, "placed": False})  # no rival
+    rows.append({"calls": 5, "psnr": psnr, "corrected": True, "placed": True})
+    assert corrections.worth({"rows": rows}) == {5: says}
