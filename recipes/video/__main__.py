@@ -24,8 +24,9 @@ GUIDANCE = 2.5
 
 
 def train_text(options: argparse.Namespace) -> None:
-    """The text tower."""
-    reading.fit(scenes().text_encoder, data.ways_to_tell(data.sample_clips(POOL)), options.runs)
+    """The text tower; the packaged one can read already."""
+    if options.init != assemble.NAME:
+        reading.fit(scenes().text_encoder, data.ways_to_tell(data.sample_clips(POOL)), options.runs)
 
 
 def train_unet(options: argparse.Namespace) -> None:
