@@ -60,7 +60,7 @@ def fit(
         reference: the run of many steps that it should go along with, ``"dpm++-trailing:150"``; by default 150 steps of
             the arm's own solver, or a few more; with ``place`` 150 of DPM-Solver++.
         place: whether to place the steps of the short run too, where the reference shows that they err least; see
-            `steps`. Its solver has to take timesteps of one's own; of first order is best: ``"dpm++1-trailing:8"``.
+            `steps`. Its solver has to take timesteps of one's own; first order is mostly best: ``"dpm++1-trailing:8"``.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
