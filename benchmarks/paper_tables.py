@@ -23,6 +23,7 @@ from PIL import Image
 from benchmarks import pages
 from faster_diffusion import demo, solvers
 from faster_diffusion.arms import Arm
+from faster_diffusion.cli.models import DTYPES
 from faster_diffusion.demo.scenes import parse, render
 from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
 from faster_diffusion.evaluation.report.tables import cell
@@ -40,7 +41,6 @@ BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated
 QUALITY = ("fid_real", "clip_score", "obeyed")
 COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
 PARTS = {"quality": QUALITY, "cost": COST}
-DTYPES = ("float32", "bfloat16", "float16")
 FEW, FEW_VIDEOS = 64, 16  # images that cost and likeness are measured on
 
 
@@ -201,12 +201,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="for quality (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "paper", help="images; resumed")
     parser.add_argument("--device", default="cpu", help="(default: %(default)s)")
-    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all numbers (default: %(default)s)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of all numbers (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=8, help="images drawn at once; more fill a GPU (default: 8)")
     parser.add_argument("--list", action="store_true", help="name the rows, and stop")
     parser.add_argument("--publish", action="store_true", help="put what is finished into the documentation")
     given = parser.parse_args()
-    where = Where(given.device, getattr(torch, given.dtype), given.batch)
+    where = Where(given.device, DTYPES[given.dtype], given.batch)
     if given.list:
         for name, row in ROWS.items():
             print(f"{name:10} {row.title}" + (f" (needs {', '.join(row.missing)})" if row.missing else ""))
@@ -295,7 +295,7 @@ def quality_table() -> str:
 def images(row: Row, found: Evaluation) -> str:
     """How many were drawn, and in which numbers if not in single precision."""
     count, dtype = f"{len(found.prompts) * (row.frames or 1):,}", found.model["parts"][0]["dtype"]
-    return count if dtype == DTYPES[0] else f"{count}, {dtype}"
+    return count if dtype == "float32" else f"{count}, {dtype}"
 
 
 def cost_table() -> str:

@@ -60,7 +60,7 @@ def fit(
         reference: the run of many steps that it should go along with, ``"dpm++-trailing:150"``; by default 150 steps of
             the arm's own solver, or a few more; with ``place`` 150 of DPM-Solver++.
         place: whether to place the steps of the short run too, where the reference shows that they err least; see
-            `steps`. Its solver has to take timesteps of one's own; first order is mostly best: ``"dpm++1-trailing:8"``.
+            `steps`. Its solver has to take timesteps of one's own, as that of ``"dpm++1-trailing:8"``.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
@@ -126,17 +126,16 @@ def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = 
         reason = f"{long.arm.spec} scales latents otherwise than {arm.spec}"
         raise ValueError(f"{reason}; fit it to a run of its own solver.")
 
-    def corrected(timesteps: Sequence[float] | None, count: int = fitted) -> tuple[Path, _Fitting]:
-        """The corrected run of the first prompts."""
+    def corrected(timesteps: Sequence[float] | None = None) -> tuple[Path, _Fitting]:
+        """The corrected run, at its own timesteps or others."""
         fitting = _Fitting(pipe, long.path, timesteps or plain.times, fitted)
         with watched(network_of(pipe), fitting.listener.watch):
-            return follow(pipe, arm, prompts[:count], long.settings, fitting.change, timesteps).path, fitting
+            return follow(pipe, arm, prompts, long.settings, fitting.change, timesteps).path, fitting
 
-    timesteps = None
+    runs = [corrected()]
     if place:
-        tried = [None, *best_steps(long, pipe.scheduler, steps, fitted)]
-        timesteps = max(tried, key=lambda these: corrected(these)[0].likeness(long.path))
-    path, fitting = corrected(timesteps, len(prompts))
+        runs += map(corrected, best_steps(long, pipe.scheduler, steps, fitted))
+    path, fitting = max(runs, key=lambda run: run[0].likeness(long.path, fitted))
     error, error_before = (run.errors(long.path, held_out) for run in (path, plain))
     measured = {
         "reference": long.arm.spec,
@@ -195,7 +194,7 @@ class _Fitting:
         """The prediction of a step with the best combination of its terms added."""
         terms, gain, base = self.look(prediction, order, sample, once)
         following = self._times[order + 1] if order + 1 < len(self._times) else float("-inf")
-        missing = self._reference.at(following)[: len(base)].to(base.device) - base
+        missing = self._reference.at(following).to(base.device) - base
         weights = _least_squares((gain[..., None] * terms)[: self._rows], missing[: self._rows])
         self._weights.append(tuple(weights.tolist()))
         return self.listener.corrected(prediction, terms, weights.to(terms))

@@ -39,10 +39,9 @@ class Path:
         share = (before - time) / (before - self.times[after])
         return torch.lerp(self.latents[after - 1], self.latents[after], share)
 
-    def likeness(self, reference: Path) -> float:
-        """How near the last latents are to the first ones of another run: the mean over images, dB."""
-        last = self.latents[-1]
-        errors = (last - reference.latents[-1][: len(last)]).square().flatten(1).mean(1)
+    def likeness(self, reference: Path, rows: int) -> float:
+        """How near the last latents of the first images are to those of another run: the mean over images, dB."""
+        errors = (self.latents[-1] - reference.latents[-1])[:rows].square().flatten(1).mean(1)
         return float(-10 * errors.log10().mean())
 
     def errors(self, reference: Path, held_out: int) -> dict[str, float]:

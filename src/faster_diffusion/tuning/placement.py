@@ -32,7 +32,7 @@ def recorded(scheduler: Any) -> Iterator[list[torch.Tensor]]:
 
 
 def inner_products(predictions: Sequence[torch.Tensor]) -> np.ndarray:
-    """Of the predictions of all steps, (n, n), by element."""
+    """Of the predictions of all steps, or of other tensors of one shape, (n, n), by element."""
     flat = torch.stack([prediction.flatten() for prediction in predictions]).double()
     return (flat @ flat.T / flat.shape[1]).numpy()
 
@@ -70,26 +70,35 @@ def best_keys(gram: np.ndarray, influence: np.ndarray, budgets: Sequence[int]) -
     """For each number of key steps, those that move the image least if the rest is extrapolated linearly.
 
     The state is the last two key steps (a, b): reaching (b, c) costs what the steps between b and c do, extrapolated
-    from a and b. The second step is copied from the first, as there is nothing to extrapolate from yet. O(k n^3).
+    from a and b. The second step is copied from the first, as there is nothing to extrapolate from yet.
 
     Args:
         gram: (n, n) inner products of the predictions of a full run.
         influence: (n,) what an error at each step counts for.
         budgets: numbers of key steps, each at most n.
     """
-    n = len(gram)
-    costs = _segments(gram, influence)
-    best = np.full((n, n + 1), np.inf)  # over (last key, next key), with the first key alone before
+    return cheapest(_segments(gram, influence), budgets)
+
+
+def cheapest(costs: np.ndarray, counts: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """For each count, as many of n steps, 0 among them, that have the least sum of costs. O(k n^3).
+
+    Args:
+        costs: (n, n, n + 1) of going from b to c, with a before b; n is the end, and a = b where none is before.
+        counts: each at most n.
+    """
+    n = costs.shape[1]
+    best = np.full((n, n + 1), np.inf)  # over (last, next), with the first one alone before
     best[0] = costs[0, 0]
     origins: list[np.ndarray] = []
-    found: dict[int, tuple[int, ...]] = {1: (0,)} if 1 in budgets else {}
-    for keys in range(2, max(budgets, default=0) + 1):
-        total = best[:, :n, None] + costs  # (a, b, c); b is the keys-th key step
+    found: dict[int, tuple[int, ...]] = {1: (0,)} if 1 in counts else {}
+    for count in range(2, max(counts, default=0) + 1):
+        total = best[:, :n, None] + costs  # (a, b, c); b is the count-th
         origins.append(total.argmin(axis=0))
         best = total.min(axis=0)
-        if keys in budgets:
+        if count in counts:
             last = int(best[:, n].argmin())
-            found[keys] = _traced(origins, last, n)
+            found[count] = _traced(origins, last, n)
     return found
 
 

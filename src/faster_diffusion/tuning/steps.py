@@ -15,10 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from .following import Followed
-from .placement import signals
+from .placement import cheapest, inner_products, signals
 
 SPREADS = (1.0, 0.5, 0.25, 0.12)  # of latents whose own is about 1
 
@@ -44,20 +43,16 @@ def best_steps(long: Followed, scheduler: Any, count: int, rows: int) -> list[tu
     found = []
     for spread in SPREADS:
         weight = spread**2 / (signal * spread**2 + 1 - signal)
-        orders = _best(misses * weight, count)
+        orders = cheapest(misses * weight, [count])[count]
         found.append(tuple(long.path.times[order] for order in orders))
     return list(dict.fromkeys(found))
 
 
 def _inner_products(long: Followed, rows: int) -> np.ndarray:
     """(3 n + 1, 3 n + 1): of the latents, the last one too, of predictions, and of guidance."""
-    products = []
-    for row in range(rows):
-        vectors = [latent[row] for latent in long.path.latents]
-        vectors += [said[row, ..., part] for part in (0, 1) for said in long.said]
-        flat = torch.stack([vector.flatten() for vector in vectors]).double()
-        products.append(flat @ flat.T / flat.shape[1])
-    return torch.stack(products).mean(0).numpy()
+    said = [each[..., part] for part in (0, 1) for each in long.said]
+    products = [inner_products([vector[row] for vector in (*long.path.latents, *said)]) for row in range(rows)]
+    return np.mean(products, axis=0)
 
 
 def _misses(gram: np.ndarray) -> np.ndarray:
@@ -73,21 +68,3 @@ def _misses(gram: np.ndarray) -> np.ndarray:
         explained = (np.linalg.solve(normal + _RIDGE * np.eye(span.shape[1]), target) * target).sum(1)
         misses[before if i else [0], i, i + 1 :] = np.maximum(gram.diagonal()[i + 1 : n + 1] - explained, 0.0)
     return misses
-
-
-def _best(costs: np.ndarray, count: int) -> list[int]:
-    """The steps with the least sum of costs, which are those of a step from i to j with h before it. O(k n^3)."""
-    n = costs.shape[1]
-    best = np.full((n, n + 1), np.inf)  # over (last step, next)
-    best[0] = costs[0, 0]
-    origins = []
-    for _ in range(1, count):
-        total = best[:, :n, None] + costs  # (h, i, j)
-        origins.append(total.argmin(axis=0))
-        best = total.min(axis=0)
-    orders, following = [int(best[:, n].argmin())], n
-    for origin in reversed(origins):
-        before = int(origin[orders[0], following])
-        following = orders[0]
-        orders.insert(0, before)
-    return orders
