@@ -156,7 +156,7 @@ def _gains(tunings: Sequence[Tuning]) -> str:
 def _gain(level: Level) -> str:
     if level.plan is None:
         return "none gets there"
-    return report.text(level.gain, ".2f", "×") if level.gain else "fewer steps fall short"
+    return report.gain(level)
 
 
 def _of(found: Tuning) -> tuple[str, str]:

@@ -31,8 +31,8 @@ def test_tables_are_made_of_tunings(tmp_path, monkeypatch):
     }
     levels = (
         Level(25.0, "plan", "ddim", Figure(1.5, (1.0, 2.0)), None, None),
-        Level(40.0, "plan", None, None, None, None),
-        Level(45.0, None, None, None, None, None),
+        Level(40.0, "plan", "ddim", Figure(3.0, None), None, None, falls_short=True),
+        Level(45.0, None, None, None, None, None, falls_short=True),
     )
     found = Tuning({"name": "scenes"}, settings, machine, tuple(POINTS), ("plan",), levels, {}, {}, 5, True)
     (tmp_path / "scenes-2.5.json").write_text(json.dumps(found.to_dict()))
@@ -40,7 +40,7 @@ def test_tables_are_made_of_tunings(tmp_path, monkeypatch):
     text = tuning.filled("<!-- gains --><!-- end --> before <!-- tunings -->old<!-- end --> after")
     assert "| PSNR at least | scenes, 2.5 |" in text
     assert "| 25 dB | 1.50× [1.00, 2.00] |" in text
-    assert "| 40 dB | fewer steps fall short |" in text
+    assert "| 40 dB | > 3.00× |" in text
     assert "| 45 dB | none gets there |" in text
     assert "before <!-- tunings -->\n\n## scenes, guidance 2.5" in text
     assert "| plan | 36.0 |" in text

@@ -3,6 +3,7 @@
 import pytest
 
 from faster_diffusion.tuning.levels import level, reach
+from faster_diffusion.tuning.report import gain
 from faster_diffusion.tuning.results import FEWER_STEPS, OTHER, PLAN, Figure, Point
 
 
@@ -45,3 +46,12 @@ def test_where_a_plan_is_slower_its_gain_is_below_one_and_where_there_is_none_th
     assert level(40.0, POINTS, {"a": ["a:4", "a:8"]}, TIMES).gain.value == pytest.approx(0.8)
     nothing = level(45.0, POINTS, {"a": ["a:4", "a:8"]}, TIMES)
     assert (nothing.plan, nothing.fewer, nothing.gain) == (None, None, None)
+    assert gain(nothing) == "–"
+
+
+def test_where_fewer_steps_do_not_come_so_far_a_plan_gains_more_than_over_the_nearest_of_them():
+    short = [p for p in POINTS if p.arm != "a:8"] + [point("b:3", FEWER_STEPS, 31.0, 2.0)]
+    found = level(40.0, short, {"a": ["a:4"], "b": ["b:3"]}, {**TIMES, "b:3": [2.0, 2.0]})
+    assert (found.plan, found.fewer, found.falls_short) == ("slow plan", "b", True)
+    assert gain(found) == "> 0.40× [0.40, 0.40]"
+    assert not level(35.0, POINTS, {"a": ["a:4", "a:8"]}, TIMES).falls_short

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..arms import Arm
 from . import profiles
-from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning, shown
+from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point, Tuning, shown
 
 _LOOKS = {PLAN: ("o", "#d55e00"), OTHER: ("^", "#009e73")}
 _CURVES = ("#0072b2", "#56b4e9", "#999999", "#cc79a7")
@@ -94,8 +94,8 @@ def _levels(found: Tuning) -> Iterator[str]:
     yield "| PSNR at least | fastest plan | best curve of fewer steps | plan is faster by | fastest other | by |"
     yield "|---|---|---|---|---|---|"
     for level in found.levels:
-        plan = shown(level.plan or "none")
-        cells = [f"{level.psnr:g} dB", plan, level.fewer or "none", text(level.gain, ".2f", "×")]
+        fewer = f"none, nearest {level.fewer}" if level.falls_short and level.fewer else level.fewer or "none"
+        cells = [f"{level.psnr:g} dB", shown(level.plan or "none"), fewer, gain(level)]
         yield f"| {' | '.join([*cells, level.other or 'none', text(level.gain_over_other, '.2f', '×')])} |"
 
 
@@ -112,6 +112,12 @@ def _profiles(found: Tuning) -> Iterator[str]:
         )
     for arm, why in found.unfit.items():
         yield f"- Not tried: `{arm}`. {why}"
+
+
+def gain(level: Level) -> str:
+    """How much faster the plan of a level is than fewer steps."""
+    more = "> " if level.falls_short and level.gain else ""
+    return more + text(level.gain, ".2f", "×")
 
 
 def text(figure: Figure | None, form: str, unit: str = "") -> str:

@@ -55,10 +55,11 @@ class Level:
 
     psnr: float
     plan: str | None  # the fastest plan with at least this mean; None if there is none
-    fewer: str | None  # the solver whose curve of fewer steps gets there first, between its points
+    fewer: str | None  # the solver whose curve of fewer steps gets there first, between its points, or nearest
     gain: Figure | None  # how many times faster the plan is than that curve
     other: str | None  # the fastest other method, the paper's plan among them
     gain_over_other: Figure | None
+    falls_short: bool = False  # whether no curve gets there: then the gain is over its nearest run, and more to there
 
 
 @dataclass(frozen=True)

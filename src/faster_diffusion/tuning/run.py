@@ -29,7 +29,7 @@ from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
 from .space import Space, decoded_otherwise, without_guidance
 from .speed import Speed, Times
 
-LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0)  # dB
+LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0, 50.0)  # dB
 
 _OTHER_SEEDS = 1_000_000  # between the images that choose and those that corrections are fitted to
 _SEARCH = 0.6  # share of the budget after which nothing new is tried
