@@ -126,16 +126,10 @@ def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = 
         reason = f"{long.arm.spec} scales latents otherwise than {arm.spec}"
         raise ValueError(f"{reason}; fit it to a run of its own solver.")
 
-    def corrected(timesteps: Sequence[float] | None = None) -> tuple[Path, _Fitting]:
-        """The corrected run, at its own timesteps or others."""
-        fitting = _Fitting(pipe, long.path, timesteps or plain.times, fitted)
-        with watched(network_of(pipe), fitting.listener.watch):
-            return follow(pipe, arm, prompts, long.settings, fitting.change, timesteps).path, fitting
-
-    runs = [corrected()]
-    if place:
-        runs += map(corrected, best_steps(long, pipe.scheduler, steps, fitted))
-    path, fitting = max(runs, key=lambda run: run[0].likeness(long.path, fitted))
+    timesteps = best_steps(long, pipe.scheduler, steps, fitted) if place else None
+    fitting = _Fitting(pipe, long.path, timesteps or plain.times, fitted)
+    with watched(network_of(pipe), fitting.listener.watch):
+        path = follow(pipe, arm, prompts, long.settings, fitting.change, timesteps).path
     error, error_before = (run.errors(long.path, held_out) for run in (path, plain))
     measured = {
         "reference": long.arm.spec,

@@ -39,11 +39,6 @@ class Path:
         share = (before - time) / (before - self.times[after])
         return torch.lerp(self.latents[after - 1], self.latents[after], share)
 
-    def likeness(self, reference: Path, rows: int) -> float:
-        """How near the last latents of the first images are to those of another run: the mean over images, dB."""
-        errors = (self.latents[-1] - reference.latents[-1])[:rows].square().flatten(1).mean(1)
-        return float(-10 * errors.log10().mean())
-
     def errors(self, reference: Path, held_out: int) -> dict[str, float]:
         """How far the last latents are from those of another run, relative to their size, by split of the prompts."""
         last, there = self.latents[-1], reference.latents[-1]
