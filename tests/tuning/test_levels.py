@@ -45,13 +45,13 @@ def test_the_fastest_plan_is_set_against_the_fastest_curve_and_the_fastest_other
 def test_where_a_plan_is_slower_its_gain_is_below_one_and_where_there_is_none_there_is_no_gain():
     assert level(40.0, POINTS, {"a": ["a:4", "a:8"]}, TIMES).gain.value == pytest.approx(0.8)
     nothing = level(45.0, POINTS, {"a": ["a:4", "a:8"]}, TIMES)
-    assert (nothing.plan, nothing.fewer, nothing.gain) == (None, None, None)
+    assert (nothing.plan, nothing.gain, nothing.falls_short) == (None, None, True)
     assert gain(nothing) == "–"
 
 
-def test_where_fewer_steps_do_not_come_so_far_a_plan_gains_more_than_over_the_nearest_of_them():
+def test_where_no_curve_comes_so_far_a_plan_gains_more_than_over_the_fastest_of_their_longest_runs():
     short = [p for p in POINTS if p.arm != "a:8"] + [point("b:3", FEWER_STEPS, 31.0, 2.0)]
     found = level(40.0, short, {"a": ["a:4"], "b": ["b:3"]}, {**TIMES, "b:3": [2.0, 2.0]})
-    assert (found.plan, found.fewer, found.falls_short) == ("slow plan", "b", True)
-    assert gain(found) == "> 0.40× [0.40, 0.40]"
+    assert (found.plan, found.fewer, found.falls_short) == ("slow plan", "a", True)
+    assert gain(found) == "> 0.20× [0.20, 0.20]"
     assert not level(35.0, POINTS, {"a": ["a:4", "a:8"]}, TIMES).falls_short

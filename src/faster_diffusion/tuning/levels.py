@@ -57,17 +57,13 @@ def level(psnr: float, points: Sequence[Point], curves: Mapping[str, Sequence[st
         for solver, arms in curves.items()
         if (found := reach(psnr, [(means[arm], times[arm]) for arm in arms if arm in means])) is not None
     }
-    fewer = min(reached, key=lambda solver: sum(reached[solver]), default=None)
-    seconds = reached[fewer] if fewer else None
-    if fewer is None and plan:
-        runs = [(solver, arm) for solver, arms in curves.items() for arm in arms if arm in means]
-        fewer, nearest = max(runs, key=lambda run: means[run[1]], default=(None, ""))
-        seconds = times.get(nearest)
+    ends = reached or {solver: times[arms[-1]] for solver, arms in curves.items()}  # it takes longer than that
+    fewer = min(ends, key=lambda solver: sum(ends[solver]), default=None)
     return Level(
         psnr,
         plan.arm if plan else None,
         fewer,
-        _gain(seconds, times[plan.arm]) if plan and seconds else None,
+        _gain(ends[fewer], times[plan.arm]) if plan and fewer else None,
         other.arm if other else None,
         _gain(times[other.arm], times[plan.arm]) if plan and other else None,
         falls_short=not reached,

@@ -94,7 +94,7 @@ def _levels(found: Tuning) -> Iterator[str]:
     yield "| PSNR at least | fastest plan | best curve of fewer steps | plan is faster by | fastest other | by |"
     yield "|---|---|---|---|---|---|"
     for level in found.levels:
-        fewer = f"none, nearest {level.fewer}" if level.falls_short and level.fewer else level.fewer or "none"
+        fewer = (level.fewer or "none") + (", longer than tried" if level.falls_short else "")
         cells = [f"{level.psnr:g} dB", shown(level.plan or "none"), fewer, gain(level)]
         yield f"| {' | '.join([*cells, level.other or 'none', text(level.gain_over_other, '.2f', '×')])} |"
 

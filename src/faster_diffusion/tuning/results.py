@@ -55,11 +55,11 @@ class Level:
 
     psnr: float
     plan: str | None  # the fastest plan with at least this mean; None if there is none
-    fewer: str | None  # the solver whose curve of fewer steps gets there first, between its points, or nearest
+    fewer: str | None  # the solver whose curve of fewer steps gets there first, between its points
     gain: Figure | None  # how many times faster the plan is than that curve
     other: str | None  # the fastest other method, the paper's plan among them
     gain_over_other: Figure | None
-    falls_short: bool = False  # whether no curve gets there: then the gain is over its nearest run, and more to there
+    falls_short: bool = False  # whether no curve gets there; the gain is then over the fastest of their longest runs
 
 
 @dataclass(frozen=True)
