@@ -57,7 +57,7 @@ def level(psnr: float, points: Sequence[Point], curves: Mapping[str, Sequence[st
         for solver, arms in curves.items()
         if (found := reach(psnr, [(means[arm], times[arm]) for arm in arms if arm in means])) is not None
     }
-    ends = reached or {solver: times[arms[-1]] for solver, arms in curves.items()}  # it takes longer than that
+    ends = reached or {solver: times[arms[-1]] for solver, arms in curves.items()}  # to get there takes longer
     fewer = min(ends, key=lambda solver: sum(ends[solver]), default=None)
     return Level(
         psnr,
