@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -179,6 +181,39 @@ def test_a_finished_tuning_draws_nothing_anew(run, monkeypatch):
     assert (again.front, again.profiles, again.points) == (run.found.front, run.found.profiles, run.found.points)
 
 
+def test_a_larger_space_goes_on_with_what_was_measured(run, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    drawn: set[str] = set()
+    draw = Lab.draw
+
+    def watched(self, arm, split, batch):
+        drawn.add(f"{arm.spec.replace(f'{folder}/', '')}, {split}-{batch.start:05d}")
+        return draw(self, arm, split, batch)
+
+    monkeypatch.setattr(Lab, "draw", watched)
+    larger = replace(tiny.SPACE, fewer=(2, 4, 5), keys=(2, 3, 4), reuse=("encoder", "deep:1"), placed=(3, 5))
+    before = [json.loads(text) for text in tiny.fidelity(folder).values()]
+    found = tiny.run(folder, space=larger)
+    known = {f"{record['arm']}, {batch}" for record in before for batch in record["batches"]}
+    assert drawn
+    assert known.isdisjoint(drawn)
+    assert not any(one.startswith("ddim-trailing:12,") for one in drawn)
+    tried = {json.loads(text)["arm"] for text in tiny.fidelity(folder).values()}
+    assert {"ddim-trailing:5", "dpm++1-trailing:5 + all + corrected:corrections/dpm++1-trailing-5-placed.json"} <= tried
+    assert found.settings["space"]["placed"] == (3, 5)
+    assert found.tried == len(tried) > run.found.tried
+    fresh = tiny.run(tmp_path / "fresh", space=larger)
+    assert {point.arm: point.psnr for point in found.points if point.kind != PLAN} == {
+        point.arm: point.psnr for point in fresh.points if point.kind != PLAN
+    }
+
+
+def test_corrections_of_other_prompts_are_another_tuning(run):
+    with pytest.raises(ValueError, match="fitted is 2, there 3"):
+        tiny.run(run.folder, space=replace(tiny.SPACE, fitted=2))
+
+
 def test_another_tuning_does_not_go_on_from_it(run):
     with pytest.raises(ValueError, match="settings guidance is 4"):
         tiny.run(run.folder, settings=Settings((6,), 4.0, batch_size=1))
@@ -200,8 +235,6 @@ def test_a_record_is_there_whole_or_not_at_all(tmp_path):
 
 @pytest.mark.parametrize(("held_out", "marked"), [(34.0, True), (36.0, False)])
 def test_a_profile_that_held_out_prompts_do_not_confirm_is_marked(run, held_out, marked):
-    from dataclasses import replace
-
     arm = next(point for point in run.found.points if point.kind == PLAN)
     point = replace(arm, psnr=Figure(37.0, (35.5, 38.0)), held_out=Figure(held_out, None))
     made = profiles.profile(evaluated.pipeline(), run.found, "fastest-at-35dB.json", point)
@@ -210,8 +243,6 @@ def test_a_profile_that_held_out_prompts_do_not_confirm_is_marked(run, held_out,
 
 
 def test_a_promise_is_the_lower_end_of_the_interval(run):
-    from dataclasses import replace
-
     sure, unsure = (
         replace(
             run.found.points[number], psnr=Figure(36.0, interval), seconds=Figure(time, None), ratio=Figure(time, None)

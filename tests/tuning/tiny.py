@@ -19,6 +19,7 @@ SPACE = Space(
     gaps=(2,),
     fewer=(2, 4),
     corrected=(3,),
+    placed=(3,),
     fitted=3,
     guidance=(0.5,),
     beside=("ddim:8 + paper", "dpm++:4 + deepcache:2"),

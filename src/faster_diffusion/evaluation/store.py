@@ -43,7 +43,7 @@ class Store:
         self.count = len(manifest["prompts"])
         self._batch_size = batch_size
         self._folders = {
-            name: folder / "arms" / f"{number:02d}-{_slug(name)}" for number, name in enumerate(manifest["arms"])
+            name: folder / "arms" / f"{number:02d}-{slug(name)}" for number, name in enumerate(manifest["arms"])
         }
         for arm in self._folders.values():
             arm.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,8 @@ def _batch(batch: range) -> str:
     return f"batch-{batch.start:05d}"
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name for a folder."""
     return re.sub(r"[^\w.+-]+", "-", name).strip("-.")[:60]
 
 

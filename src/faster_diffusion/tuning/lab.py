@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
 from ..evaluation.drawing import Settings, draw
 from ..evaluation.metrics.pixels import decibels, mean_square_error
 from ..evaluation.prompts import Prompt
-from ..evaluation.store import Store
+from ..evaluation.store import Store, slug
 from .records import Records
 
 CALIBRATION, HELD_OUT = "calibration", "held-out"
@@ -41,11 +39,7 @@ class Lab:
         self.pipe, self.prompts, self.settings, self.records = pipe, prompts, settings, records
         self.reference = reference
         self._full = {arm.spec for arm in full}
-        self._arms = {arm.spec: arm.spec for arm in (reference, *full)}
-
-    @cached_property
-    def _stores(self) -> dict[str, Store]:
-        return {split: self._store(self.records.folder / split, prompts) for split, prompts in self.prompts.items()}
+        self._stores: dict[tuple[str, str], Store] = {}
 
     @property
     def untouched(self) -> Arm:
@@ -54,7 +48,7 @@ class Lab:
 
     def batches(self, split: str) -> list[range]:
         """The numbers of the prompts that are drawn together."""
-        return self._stores[split].batches
+        return self._store(self.reference, split).batches
 
     def draw(self, arm: Arm, split: str, batch: range) -> list[Any]:
         """The images of an arm for a batch."""
@@ -88,18 +82,22 @@ class Lab:
 
     def keep(self, arm: Arm, split: str, batch: range, images: Sequence[Any]) -> None:
         """Keeps images of the reference or of a full run."""
-        self._stores[split].put(arm.spec, batch, images, {})
+        self._store(arm, split).put(arm.spec, batch, images, {})
 
     def _psnr(self, images: Sequence[Any], other: Arm, split: str, batch: range) -> list[float]:
-        store = self._stores[split]
+        store = self._store(other, split)
         if not store.done(other.spec, batch):
             self.keep(other, split, batch, self.draw(other, split, batch))
         errors = (mean_square_error(image, store.image(other.spec, n)) for image, n in zip(images, batch, strict=True))
         return [decibels(max(error, _ROUNDING)) for error in errors]
 
-    def _store(self, folder: Path, prompts: Sequence[Prompt]) -> Store:
-        manifest = {"prompts": [prompt.to_dict() for prompt in prompts], "arms": self._arms}
-        return Store(folder, manifest, self.settings.batch_size)
+    def _store(self, arm: Arm, split: str) -> Store:
+        """Images of the reference or of a full run; one store each, so that a larger space adds some."""
+        if (split, arm.spec) not in self._stores:
+            folder = self.records.folder / split / slug(arm.spec)
+            manifest = {"prompts": [prompt.to_dict() for prompt in self.prompts[split]], "arms": {arm.spec: arm.spec}}
+            self._stores[split, arm.spec] = Store(folder, manifest, self.settings.batch_size)
+        return self._stores[split, arm.spec]
 
 
 def _key(split: str, batch: range) -> str:

@@ -55,7 +55,8 @@ def tune(
     """Finds the fastest ways to sample a pipeline at a given fidelity, here and now, and writes profiles of them.
 
     Fidelity is PSNR to a run of many steps; it does not depend on the machine, times do. A tuning that was stopped is
-    gone on with when it is called again with the same arguments.
+    gone on with when it is called again with the same arguments; with another space too, and what that shares with the one
+    before is not drawn again.
 
     Args:
         pipe: a pipeline that draws images from prompts.
@@ -91,7 +92,7 @@ def tune(
         "prompts": {key: [prompt.to_dict() for prompt in part] for key, part in split.items()},
         "settings": settings.to_dict(),
         "reference": Arm.parse(reference).spec,
-        "space": space.to_dict(),
+        "fitted": space.fitted,
         "versions": versions(),
     }
     records = Records(Path(out), manifest)
@@ -122,7 +123,8 @@ def tune(
     found = Tuning(
         model=manifest["model"],
         settings={
-            **{key: manifest[key] for key in ("settings", "reference", "space")},
+            **{key: manifest[key] for key in ("settings", "reference")},
+            "space": space.to_dict(),
             "prompts": {key: len(part) for key, part in split.items()},
             "timed": {"images": 1, "rounds": len(times[lab.untouched.spec])},
         },
@@ -148,10 +150,9 @@ def _able(pipe: Any, arms: Iterable[Arm]) -> tuple[list[Arm], dict[str, str]]:
 
 
 def _speed(lab: Lab, space: Space) -> Speed:
-    """Measured once for a tuning, so that its ranking stays the same."""
-    known = lab.records.fact("speed")
-    if known is None:
-        reuse = space.fitting(network_of(lab.pipe))
+    """Measured once for what a tuning reuses, so that its ranking stays the same."""
+    known, reuse = lab.records.fact("speed"), space.fitting(network_of(lab.pipe))
+    if known is None or not known["shares"].keys() >= set(reuse):
         known = Speed.told(lab.pipe, lab.prompts[CALIBRATION][:1], lab.settings, reuse).to_dict()
         lab.records.put_fact("speed", known)
     return Speed(**known)
@@ -183,19 +184,19 @@ def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> t
 
 
 def _placed(lab: Lab, space: Space) -> dict[tuple[str, int], dict[int, list[int]]]:
-    """Where key steps are best, from a full run of the first batch with every solver and number of steps."""
+    """Where key steps are best, however many, from a full run of the first batch by every solver."""
     known: dict[str, dict[str, list[int]]] = lab.records.fact("placements") or {}
     placed = {}
     for solver, steps in space.runs:
         spec = f"{solver}:{steps}"
         if spec not in known:
-            known[spec] = {str(keys): list(orders) for keys, orders in _best_keys(lab, solver, steps, space).items()}
+            known[spec] = {str(keys): list(orders) for keys, orders in _best_keys(lab, solver, steps).items()}
             lab.records.put_fact("placements", known)
         placed[solver, steps] = {int(keys): orders for keys, orders in known[spec].items()}
     return placed
 
 
-def _best_keys(lab: Lab, solver: str, steps: int, space: Space) -> Mapping[int, Sequence[int]]:
+def _best_keys(lab: Lab, solver: str, steps: int) -> Mapping[int, Sequence[int]]:
     arm, batch = Arm.parse(f"{solver}:{steps}"), lab.batches(CALIBRATION)[0]
     with arm.applied(lab.pipe), placement.recorded(lab.pipe.scheduler) as predictions:
         prompts = [lab.prompts[CALIBRATION][number] for number in batch]
@@ -206,7 +207,7 @@ def _best_keys(lab: Lab, solver: str, steps: int, space: Space) -> Mapping[int, 
             return {}
     if len(predictions) != len(influence):
         return {}
-    return placement.best_keys(placement.inner_products(predictions), influence, space.budgets(steps))
+    return placement.best_keys(placement.inner_products(predictions), influence, range(1, len(influence) + 1))
 
 
 def _points(

@@ -25,9 +25,10 @@ class Space:
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
         fewer: steps of plain runs, the rivals of plans.
-        corrected: steps of runs that are corrected, see `fitting`.
+        corrected: steps of runs that are corrected, see `fitting`, evenly spaced.
         fitted: prompts that these are fitted to, all drawn at once: those that choose, with other seeds.
-        placed: solvers whose corrected runs are also tried with their steps placed, see `steps`.
+        placed: of runs that are corrected and have their steps placed, see `steps`.
+        placed_by: solvers of these, which have to take timesteps.
         guidance: shares of the steps after which plain runs, and the best plans, compute the prompted half alone.
         beside: other rivals.
     """
@@ -42,7 +43,8 @@ class Space:
     fewer: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
     corrected: tuple[int, ...] = (4, 5, 6, 8, 10)
     fitted: int = 8
-    placed: tuple[str, ...] = ("dpm++1-trailing",)
+    placed: tuple[int, ...] = (4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20)
+    placed_by: tuple[str, ...] = ("dpm++1-trailing",)
     guidance: tuple[float, ...] = (0.75,)
     beside: tuple[str, ...] = (
         "ddim:50 + paper",
@@ -62,8 +64,8 @@ class Space:
     @property
     def corrected_runs(self) -> list[tuple[str, int, bool]]:
         """Solvers with few steps, to be corrected, and whether these are placed."""
-        runs = [(solver, False) for solver in self.solvers] + [(solver, True) for solver in self.placed]
-        return [(solver, steps, place) for solver, place in runs for steps in self.corrected]
+        even = [(solver, steps, False) for solver in self.solvers for steps in self.corrected]
+        return even + [(solver, steps, True) for solver in self.placed_by for steps in self.placed]
 
     @property
     def short_runs(self) -> list[tuple[str, int]]:
