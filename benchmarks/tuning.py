@@ -44,8 +44,9 @@ SPACE = Space(
     forecasts=("1", "1:0.5", "1:0.25"),
     reuse=("encoder", "deep:1"),
     gaps=(3,),
-    fewer=(4, 5, 6, 8, 11, 15, 21, 30),
+    fewer=(2, 3, 4, 5, 6, 8, 11, 15, 21, 30, 40, 60),
     corrected=(4, 5, 6, 8, 10, 13, 16, 20),
+    placed=(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 23, 26, 30, 35),
     fitted=16,
     beside=("ddim-trailing:50 + paper", "dpm++-trailing:20 + paper", "dpm++-trailing:20 + deepcache:2"),
 )
