@@ -51,7 +51,9 @@ def tune(
     rounds: Annotated[int, typer.Option(min=1, help="Times that every time is measured.")] = 7,
     dtype: options.DtypeOption = None,
     device: options.DeviceOption = None,
-    out: Annotated[Path, typer.Option(help="A folder; a tuning there goes on, with more to try too.")] = Path("runs/tune"),
+    out: Annotated[Path, typer.Option(help="A folder; a tuning there goes on, with a larger search too.")] = Path(
+        "runs/tune"
+    ),
 ) -> None:
     """Searches steps, solvers, key steps and forecasts for the fastest at each fidelity; writes profiles."""
     check_extra()

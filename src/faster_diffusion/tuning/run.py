@@ -55,8 +55,8 @@ def tune(
     """Finds the fastest ways to sample a pipeline at a given fidelity, here and now, and writes profiles of them.
 
     Fidelity is PSNR to a run of many steps; it does not depend on the machine, times do. A tuning that was stopped is
-    gone on with when it is called again with the same arguments; with another space too, and what that shares with the one
-    before is not drawn again.
+    gone on with when it is called again with the same arguments; with another space too, and what both share is not
+    drawn again.
 
     Args:
         pipe: a pipeline that draws images from prompts.

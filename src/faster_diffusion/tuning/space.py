@@ -40,10 +40,10 @@ class Space:
     forecasts: tuple[str, ...] = ("1", "1:0.5", "1:0.25", "2")
     reuse: tuple[str, ...] = ("encoder", "decoder:2", "deep:1")
     gaps: tuple[int, ...] = (2, 4)
-    fewer: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
+    fewer: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
     corrected: tuple[int, ...] = (4, 5, 6, 8, 10)
     fitted: int = 8
-    placed: tuple[int, ...] = (4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20)
+    placed: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
     placed_by: tuple[str, ...] = ("dpm++1-trailing",)
     guidance: tuple[float, ...] = (0.75,)
     beside: tuple[str, ...] = (
