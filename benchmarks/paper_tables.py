@@ -11,187 +11,32 @@ likeness, over 64 or 16 videos, where decoding one by one takes part too (its im
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
-from benchmarks import pages
-from faster_diffusion import demo, solvers
+from benchmarks import pages, paper_plots
+from benchmarks.paper_rows import ABLATIONS, ROWS, Row
 from faster_diffusion.arms import Arm
 from faster_diffusion.cli.models import DTYPES
-from faster_diffusion.demo.scenes import parse, render
-from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, class_prompts, embedded_prompts, evaluate
+from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, evaluate
+from faster_diffusion.evaluation.report.plots import png
 from faster_diffusion.evaluation.report.tables import cell
-from faster_diffusion.files import write_json
-from faster_diffusion.videos import as_video_pipeline
+from faster_diffusion.files import write_json, write_whole
 from recipes.card import table
-from recipes.controlnet.conditions import CONDITIONS
-from recipes.personalised.lessons import LESSONS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
 PAGE = ROOT / "docs" / "paper.md"
+PLOTS = PAGE.parent / "images" / "paper"
 
 BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated one by one"
 QUALITY = ("fid_real", "clip_score", "obeyed")
 COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
 PARTS = {"quality": QUALITY, "cost": COST}
 FEW, FEW_VIDEOS = 64, 16  # images that cost and likeness are measured on
-
-
-@dataclass(frozen=True)
-class Row:
-    """A task of the paper.
-
-    Args:
-        title: what the paper calls it.
-        models: embedded; each goes on from the images of the one before.
-        steps: of each.
-        published: what the paper has for it: FID, and CLIP score.
-        solver: of ``solvers.SOLVERS``; the model's own by default.
-        beside: another method, on both sides.
-        make_prompts: so many of them, from a folder for pictures that they need; by default what the first model
-            understands.
-        frames: of each video; an embedded model of images draws videos by Text2Video-Zero.
-    """
-
-    title: str
-    models: tuple[str, ...]
-    steps: tuple[int, ...]
-    published: str
-    solver: str | None = None
-    beside: str = ""
-    make_prompts: Callable[[int, Path], list[Prompt]] | None = None
-    guidance: float = demo.GUIDANCE_SCALE
-    frames: int | None = None
-
-    @property
-    def missing(self) -> list[str]:
-        """Models that this installation lacks."""
-        return [name for name in self.models if name not in demo.available()]
-
-    @property
-    def plain(self) -> str:
-        """The arm without propagation, which the others are compared with."""
-        return self.beside or "untouched"
-
-    def arms(self, specs: Mapping[str, str]) -> list[Arm]:
-        """The plain arm and others by name, with what is beside on all of them."""
-        with_it = f"{self.beside} + " if self.beside else ""
-        return [Arm.parse(self.plain), *(Arm.parse(with_it + spec, name) for name, spec in specs.items())]
-
-    def pipes(self) -> list[Any]:
-        pipes = [demo.load(name) for name in self.models]
-        for pipe in pipes if self.solver else []:
-            pipe.scheduler = solvers.make(self.solver, pipe.scheduler.config)
-        if self.frames is not None:
-            pipes[-1] = as_video_pipeline(pipes[-1])
-        return pipes
-
-    def prompts(self, count: int, folder: Path) -> list[Prompt]:
-        if self.make_prompts is None:
-            return embedded_prompts(count, model=self.models[0])
-        return self.make_prompts(count, folder)
-
-    def count(self, images: int) -> int:
-        """Prompts that have so many images, or frames."""
-        return images // (self.frames or 1)
-
-
-def followed(kind: str) -> Callable[[int, Path], list[Prompt]]:
-    """Prompts with a rendered picture of each, and its edges or a scribble of it to follow."""
-
-    def make(count: int, folder: Path) -> list[Prompt]:
-        folder.mkdir(parents=True, exist_ok=True)
-        prompts = []
-        for prompt in embedded_prompts(count):
-            paths = [folder / f"{prompt.seed:05d}{suffix}.png" for suffix in ("", f"-{kind}")]
-            if not all(path.is_file() for path in paths):
-                rng = np.random.default_rng(prompt.seed)
-                picture = render(parse(prompt.text), rng)
-                for path, shown in zip(paths, (picture, CONDITIONS[kind](picture, rng)), strict=True):
-                    Image.fromarray(shown).convert("RGB").save(path)
-            prompts.append(Prompt(prompt.text, prompt.seed, *paths))
-        return prompts
-
-    return make
-
-
-def taught(name: str) -> Callable[[int, Path], list[Prompt]]:
-    """Prompts with what a personalised model was taught, each with a rendered picture of it."""
-
-    def make(count: int, folder: Path) -> list[Prompt]:
-        lesson = LESSONS[name]
-        scenes = [lesson.asked[seed % len(lesson.asked)] for seed in range(count)]
-        paths = [folder / f"{seed:05d}.png" for seed in range(count)]
-        if not all(path.is_file() for path in paths):
-            folder.mkdir(parents=True, exist_ok=True)
-            for path, picture in zip(paths, lesson.pictures(tuple(scenes)), strict=True):
-                Image.fromarray(picture).save(path)
-        return [Prompt(lesson.say(scene), seed, paths[seed]) for seed, scene in enumerate(scenes)]
-
-    return make
-
-
-def classes(count: int, _: Path) -> list[Prompt]:
-    return class_prompts(demo.load("scenes-dit").labels, count)
-
-
-ROWS = {
-    "ddim": Row("Stable Diffusion, DDIM", ("scenes",), (50,), "21.75 → 21.08, .773 → .783"),
-    "dpm": Row("Stable Diffusion, DPM-Solver", ("scenes",), (20,), "21.36 → 21.25, .780 → .779", "dpm"),
-    "dpm++": Row("Stable Diffusion, DPM-Solver++", ("scenes",), (20,), "20.51 → 20.76, .782 → .781", "dpm++"),
-    "tome": Row("Stable Diffusion, DDIM + ToMe", ("scenes",), (50,), "22.32 → 20.73, .782 → .781", beside="tome:0.5"),
-    "xl": Row("SDXL, DDIM", ("scenes-xl",), (50,), "none"),
-    "if": Row(
-        "DeepFloyd-IF, DDPM",
-        ("scenes-if-1", "scenes-if-2"),
-        (100, 50),
-        "23.89 → 23.73, .783 → .782",
-    ),
-    "zero": Row("Text2Video-Zero", ("scenes",), (50,), "none, .732 → .731", frames=8),
-    "video": Row(
-        "text to video, ModelScope",
-        ("scenes-video",),
-        (50,),
-        "none, .700 → .700",
-        frames=8,
-    ),
-    "canny": Row(
-        "ControlNet, edges", ("scenes-canny",), (50,), "13.78 → 14.65, .769 → .767", make_prompts=followed("canny")
-    ),
-    "scribble": Row(
-        "ControlNet, scribble",
-        ("scenes-scribble",),
-        (50,),
-        "16.17 → 16.42, .775 → .775",
-        make_prompts=followed("scribble"),
-    ),
-    "dreambooth": Row("DreamBooth", ("scenes-moon",), (50,), "none, .640 → .660", make_prompts=taught("moon")),
-    "custom": Row("Custom Diffusion", ("scenes-mint",), (50,), "none, .640 → .650", make_prompts=taught("mint")),
-    "reversion": Row("ReVersion", ("scenes-beside",), (50,), "none", make_prompts=taught("beside")),
-    "dit": Row("DiT", ("scenes-dit",), (250,), "2.27 → 2.31, none", make_prompts=classes, guidance=2.0),
-}
-
-ABLATIONS = {
-    "key steps, 9, as in the paper": "paper",
-    "key steps, 9, evenly (reused: encoder)": "uniform:6",
-    "key steps, 13, evenly": "uniform:4",
-    "key steps, 25, evenly": "uniform:2",
-    "key steps, denser early": "progressive",
-    "reused: encoder and 1 decoder block": "uniform:6 + decoder:1",
-    "reused: encoder and 2 decoder blocks": "uniform:6 + decoder:2",
-    "reused: all but the outer blocks": "uniform:6 + deep:1",
-    "reused: the prediction": "uniform:6 + output",
-    "noise of the paper": "paper + noise",
-    "noise, a third": "paper + noise:0.001",
-    "noise, three times": "paper + noise:0.009",
-}
 
 
 def main() -> None:
@@ -212,6 +57,7 @@ def main() -> None:
             print(f"{name:10} {row.title}" + (f" (needs {', '.join(row.missing)})" if row.missing else ""))
     elif given.publish:
         PAGE.write_text(filled(PAGE.read_text()))
+        plot(PLOTS)
     else:
         for name in given.rows or [*ROWS, "ablations"]:
             if name == "ablations":
@@ -249,7 +95,7 @@ def ablate(folder: Path, where: Where = HERE) -> None:
 
 
 def run(
-    row: Row, arms: Mapping[str, str], count: int, metrics: tuple[str, ...], folder: Path, name: str, where: Where
+    row: Row, arms: Mapping[str, str | Arm], count: int, metrics: tuple[str, ...], folder: Path, name: str, where: Where
 ) -> None:
     """An evaluation, whose figures go to `RESULTS` too, without where its pictures lie."""
     found = evaluate(
@@ -274,6 +120,18 @@ def filled(text: str) -> str:
     return pages.filled(text, "|".join(makers), lambda name: makers[name]())
 
 
+def plot(folder: Path) -> None:
+    """A picture of each table."""
+    figures = {
+        "quality": paper_plots.quality(list(finished("quality")), [BATCHED, NOISY]),
+        "cost": paper_plots.cost(list(finished("cost")), [BATCHED, ONE_BY_ONE]),
+        "ablations": paper_plots.ablations(Evaluation.read(RESULTS / "ablations.json")),
+    }
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        write_whole(folder / f"{name}.png", png(figure))
+
+
 def finished(kind: str) -> Iterator[tuple[Row, Evaluation]]:
     for name, row in ROWS.items():
         path = RESULTS / f"{name}-{kind}.json"
@@ -285,7 +143,7 @@ def quality_table() -> str:
     """Quality of each row without propagation, with, and with noise; and what the paper has."""
     head = ["task", "images", "", "FID to real images", "CLIP score", "prompts obeyed", "paper: FID, CLIP score"]
     rows = [
-        [row.title, images(row, found), *cells, row.published]
+        [row.title, images(row, found), *cells, row.published.quality]
         for row, found in finished("quality")
         for cells in lines(row, found, QUALITY)
     ]
@@ -300,8 +158,10 @@ def images(row: Row, found: Evaluation) -> str:
 
 def cost_table() -> str:
     """Likeness to the images without propagation, and cost, of each row."""
-    head = ["task", "", *_LIKENESS_AND_COST]
-    rows = [[row.title, *cells] for row, found in finished("cost") for cells in lines(row, found, COST)]
+    head = ["task", "", *_LIKENESS_AND_COST, "paper: FLOPs, whole call"]
+    rows = [
+        [row.title, *cells, row.published.cost] for row, found in finished("cost") for cells in lines(row, found, COST)
+    ]
     return markdown(head, rows)
 
 

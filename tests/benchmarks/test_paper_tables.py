@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import paper_tables
-from benchmarks.paper_tables import ABLATIONS, ROWS, Row, Where
+from benchmarks.paper_rows import ABLATIONS, ROWS, Dropping, Published, Row
+from benchmarks.paper_tables import Where
 from faster_diffusion import demo, solvers
 from faster_diffusion.evaluation import Evaluation
 from tests.evaluation import tiny
@@ -17,7 +19,7 @@ def test_its_tables_are_made_from_the_raw_results():
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_row_compares_propagation_with_the_same_pipeline_without(row):
-    plain, *others = row.arms(ABLATIONS)
+    plain, *others = row.arms({"one": "paper", "another": "uniform:4 + noise"})
     assert plain.name == (row.beside or "untouched")
     assert all(arm.propagation is not None and arm.peers == plain.peers for arm in others)
     assert row.solver is None or row.solver in solvers.SOLVERS
@@ -36,7 +38,9 @@ def test_prompts_of_a_row_are_as_many_as_wanted_and_the_same_each_time(name, tmp
 
 def test_what_a_row_measures_is_shown_beside_what_the_paper_has(tmp_path, monkeypatch):
     monkeypatch.setattr(paper_tables, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(paper_tables, "ROWS", {"x": Row("A task", ("scenes",), (10,), "1.0 → 2.0", beside="tome:0.5")})
+    published = Published(fid=(1.0, 2.0), clip_score=(0.5, 0.25), seconds=(4.0, 3.0))
+    row = Row("A task", ("scenes",), (10,), published, beside="tome:0.5")
+    monkeypatch.setattr(paper_tables, "ROWS", {"x": row})
     monkeypatch.setattr(paper_tables, "FEW", 3)
     monkeypatch.setattr(Row, "pipes", lambda row: [tiny.pipeline()])
     for part, where in (("quality", Where(dtype=torch.bfloat16)), ("cost", Where())):
@@ -46,10 +50,40 @@ def test_what_a_row_measures_is_shown_beside_what_the_paper_has(tmp_path, monkey
 
     quality, cost = paper_tables.quality_table().splitlines(), paper_tables.cost_table().splitlines()
     assert [line.split(" | ")[2] for line in quality[2:]] == ["tome:0.5", "propagated", "propagated, with noise"]
-    assert all(line.startswith("| A task | 3, bfloat16 |") and line.endswith("| 1.0 → 2.0 |") for line in quality[2:])
+    assert all(
+        line.startswith("| A task | 3, bfloat16 |") and line.endswith("| 1.00 → 2.00, .500 → .250 |")
+        for line in quality[2:]
+    )
     assert cost[2].startswith("| A task | tome:0.5 | identical |")
     assert "propagated one by one" in cost[5]
     assert "dB" in cost[3]
+    assert all(line.endswith("| none, 0.75 |") for line in cost[2:])
+
+
+def test_between_key_steps_a_dropped_encoder_gives_the_decoder_nothing():
+    pipe, seen = tiny.pipeline(), []
+    decoder = pipe.unet.up_blocks[0]
+    decoder.register_forward_pre_hook(lambda _, args, kwargs: seen.append(kwargs), with_kwargs=True)
+    with Dropping.between("0,2").applied(pipe):
+        pipe("a", num_inference_steps=5, guidance_scale=3.0)
+    assert [len(kwargs["hidden_states"]) for kwargs in seen] == [2 * 2, 3 * 2]  # guided
+    for kwargs in seen:
+        for features in (kwargs["hidden_states"], *kwargs["res_hidden_states_tuple"]):
+            key, *others = features.split(2)
+            assert key.any()
+            assert not any(other.any() for other in others)
+
+
+def test_ablations_keep_drop_or_reuse_more_and_each_says_which():
+    arms = ROWS["ddim"].arms(ABLATIONS)
+    assert len({arm.spec for arm in arms}) == len({arm.name for arm in arms}) == 1 + len(ABLATIONS)
+    assert [arm.spec for arm in arms if arm.name == "dropped: the encoder"] == ["uniform:6 + dropped"]
+
+
+def test_each_table_has_a_picture(tmp_path):
+    paper_tables.plot(tmp_path / "plots")
+    for name in ("quality", "cost", "ablations"):
+        assert Image.open(tmp_path / "plots" / f"{name}.png").width > 500
 
 
 def test_the_embedded_models_that_ship_are_in_it():
