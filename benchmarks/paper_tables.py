@@ -90,7 +90,7 @@ def measure(name: str, part: str, images: int, folder: Path, where: Where = HERE
 
 
 def ablate(folder: Path, where: Where = HERE) -> None:
-    """How many key steps and where, what is reused, and how much noise."""
+    """How many key steps and where, what is reused or dropped between them, and how much noise."""
     run(ROWS["ddim"], ABLATIONS, FEW, (*COST, "clip_score", "obeyed"), folder, "ablations", where)
 
 
