@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -76,9 +77,9 @@ def test_enabling_twice_replaces_the_first(pipe):
 
 
 def test_options_come_as_a_config_or_one_by_one_or_both(pipe):
-    config = fd.PropagationConfig(key_steps="uniform:5", parallel=False)
+    config = fd.PropagationConfig(key_steps="uniform:5", parallel=False, prior_noise=None)
     assert fd.enable(pipe, config).config == config
-    assert fd.enable(pipe, config, parallel=3).config == fd.PropagationConfig(key_steps="uniform:5", parallel=3)
+    assert fd.enable(pipe, config, parallel=3).config == replace(config, parallel=3)
 
 
 def test_as_a_context_manager_it_disables_at_the_end_also_after_an_error(pipe):
@@ -262,12 +263,15 @@ def test_two_threads_with_two_pipelines(pipe, shared):
             torch.testing.assert_close(each, image, rtol=0, atol=1e-4)
 
 
-def test_the_paper_s_key_steps_depend_on_the_kind_of_network():
+def test_the_paper_s_key_steps_and_noise_depend_on_the_kind_of_network():
     dit = DiTTransformer2DModel(
         num_attention_heads=1, attention_head_dim=8, in_channels=4, num_layers=2, sample_size=8, norm_num_groups=1
     )
     assert str(fd.enable(dit).config.key_steps) == "uniform:2"
     assert str(fd.enable(dit, key_steps="50ls").config.key_steps) == "50ls"
+    assert fd.enable(dit).config.prior_noise is None
+    assert fd.enable(dit, prior_noise=fd.PriorNoise()).config.prior_noise == fd.PriorNoise()
+    assert fd.enable(toys.unet()).config.prior_noise == fd.PriorNoise()
 
 
 def test_a_run_so_short_that_every_step_is_key_warns(pipe, caplog):

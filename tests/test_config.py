@@ -9,7 +9,7 @@ def test_the_defaults_are_the_paper_s():
     config = PropagationConfig()
     assert config.key_steps == KeySteps.parse("paper")
     assert config.parallel is True
-    assert config.prior_noise == PriorNoise(alpha=0.003, start=0.5)
+    assert config.for_classes(["StableDiffusionPipeline"]).prior_noise == PriorNoise(alpha=0.003, start=0.5)
 
 
 @pytest.mark.parametrize(("parallel", "limit"), [(True, None), (False, 1), (1, 1), (4, 4)])
@@ -17,9 +17,21 @@ def test_parallel_limits_how_many_steps_are_decoded_at_once(parallel, limit):
     assert PropagationConfig(parallel=parallel).group_limit == limit
 
 
-@pytest.mark.parametrize(("given", "kept"), [(True, PriorNoise()), (None, None), (False, None)])
-def test_prior_noise_is_on_or_off(given, kept):
+@pytest.mark.parametrize(("given", "kept"), [(True, True), (None, None), (False, None), (PriorNoise(0.1),) * 2])
+def test_prior_noise_is_on_or_off_or_as_given(given, kept):
     assert PropagationConfig(prior_noise=given).prior_noise == kept
+
+
+@pytest.mark.parametrize("name", ["DiTTransformer2DModel", "IFPipeline", "IFSuperResolutionPipeline"])
+def test_noise_is_left_out_where_it_does_harm_unless_it_is_given(name):
+    assert PropagationConfig().for_classes([name]).prior_noise is None
+    assert PropagationConfig(prior_noise=PriorNoise(0.1)).for_classes([name]).prior_noise == PriorNoise(0.1)
+
+
+@pytest.mark.parametrize("given", [True, None, PriorNoise(0.1, start=0.25)])
+def test_a_config_is_read_back_from_its_dictionary(given):
+    config = PropagationConfig(prior_noise=given, forecast=1, gate=0.1)
+    assert PropagationConfig.from_dict(config.to_dict()) == config
 
 
 def test_a_config_is_a_value():
@@ -28,7 +40,7 @@ def test_a_config_is_a_value():
 
 
 def test_a_config_goes_to_a_dictionary_of_plain_values():
-    assert PropagationConfig(key_steps=[0, 5], parallel=4).to_dict() == {
+    assert PropagationConfig([0, 5], parallel=4, prior_noise=PriorNoise()).to_dict() == {
         "key_steps": "0,5",
         "parallel": 4,
         "prior_noise": {"alpha": 0.003, "start": 0.5},

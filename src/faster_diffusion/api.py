@@ -24,7 +24,6 @@ from .noise_levels import inputs_of
 from .profile import Profile, Swap, is_profile
 from .refused import refuse, refuse_call
 from .reuse import Reuse
-from .schedule import KeySteps
 from .stages import LAYOUTS, layout_of, network_of, unwrap
 from .summary import Summary, summarise
 
@@ -69,7 +68,7 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
     config = replace(config or PropagationConfig(), **overrides)
     Reuse.parse(config.reuse).split(network)
     classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
-    config = replace(config, key_steps=KeySteps.parse(config.key_steps).for_classes(classes))
+    config = config.for_classes(classes)
     disable(target)
     handle = Handle(target, config, profile, Swap.of(target, profile) if profile else None)
     setattr(target, _ENTRY, handle)

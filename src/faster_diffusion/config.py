@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from .correction import Correction
 from .forecast import Forecast
@@ -31,6 +31,23 @@ class PriorNoise:
             raise ValueError(f"PriorNoise.start is a fraction of the training timesteps, 0 to 1; got {self.start}.")
 
 
+# Networks and pipelines whose images it takes away from the untouched ones without mending anything (docs/paper.md):
+# transformers with every second step key, and pixels, which no autoencoder smooths.
+_WITHOUT_NOISE = frozenset(
+    {
+        "DiTTransformer2DModel",
+        "PixArtTransformer2DModel",
+        "HunyuanDiT2DModel",
+        "IFPipeline",
+        "IFImg2ImgPipeline",
+        "IFInpaintingPipeline",
+        "IFSuperResolutionPipeline",
+        "IFImg2ImgSuperResolutionPipeline",
+        "IFInpaintingSuperResolutionPipeline",
+    }
+)
+
+
 @dataclass(frozen=True)
 class PropagationConfig:
     """How encoder propagation runs. The defaults are the paper's.
@@ -40,8 +57,9 @@ class PropagationConfig:
             function from the number of steps to orders. Fewer key steps: faster, less like the original.
         parallel: ``True`` decodes all steps up to the next key step in one batch (fastest, most memory); a number caps
             how many steps are decoded at once; ``False`` decodes step by step (memory stays flat). Same image.
-        prior_noise: ``True`` or a [`PriorNoise`] restores texture; ``None`` leaves it out. Without effect in a run in
-            which every step is key.
+        prior_noise: ``True`` restores texture, but for transformers and DeepFloyd-IF, which it does harm; a
+            [`PriorNoise`] is mixed in whatever the network; ``None`` leaves it out. Without effect in a run in which
+            every step is key.
         reuse: what a step that is not key reuses: ``"encoder"``, the paper's; ``"decoder:N"``, N blocks of the decoder
             too; ``"deep:N"`` or ``"layers:N"``, all but the N outermost blocks or layers, which then see the latent of
             the step, so that steps cannot be decoded together; ``"output"``, the prediction itself, for any network.
@@ -77,6 +95,13 @@ class PropagationConfig:
         if not isinstance(self.parallel, int) or (not isinstance(self.parallel, bool) and self.parallel < 1):
             raise ValueError(f"parallel is True, False, or how many steps are decoded at once; got {self.parallel!r}.")
 
+    def for_classes(self, names: Collection[str]) -> PropagationConfig:
+        """What this means for a pipeline whose class, bases and network have these names."""
+        noise = self.prior_noise
+        if noise is True:
+            noise = PriorNoise() if _WITHOUT_NOISE.isdisjoint(names) else None
+        return replace(self, key_steps=KeySteps.parse(self.key_steps).for_classes(names), prior_noise=noise)
+
     @property
     def group_limit(self) -> int | None:
         """How many steps may be decoded in one batch; ``None``: as many as there are up to the next key step."""
@@ -85,7 +110,7 @@ class PropagationConfig:
         return max(1, int(self.parallel))
 
     def to_dict(self) -> dict[str, Any]:
-        noise = asdict(self.prior_noise) if isinstance(self.prior_noise, PriorNoise) else None
+        noise = asdict(self.prior_noise) if isinstance(self.prior_noise, PriorNoise) else self.prior_noise
         return {
             "key_steps": str(self.key_steps),
             "parallel": self.parallel,
@@ -101,15 +126,13 @@ class PropagationConfig:
     def from_dict(cls, content: Mapping[str, Any]) -> PropagationConfig:
         """The inverse of ``to_dict``, if the key steps are no function."""
         classes = {"prior_noise": PriorNoise, "forecast": Forecast, "gate": Gate}
-        parts = {name: content[name] and made(**content[name]) for name, made in classes.items()}
+        parts = {name: made(**content[name]) for name, made in classes.items() if isinstance(content[name], Mapping)}
         return cls(**{**content, **parts})
 
 
-def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | None:
-    if value is True:
-        return PriorNoise()
+def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | Literal[True] | None:
     if value is None or value is False:
         return None
-    if isinstance(value, PriorNoise):
+    if value is True or isinstance(value, PriorNoise):
         return value
     raise ValueError(f"prior_noise is None, True or fd.PriorNoise(alpha, start); got {value!r}.")

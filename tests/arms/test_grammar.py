@@ -76,6 +76,8 @@ def test_what_is_reused_and_how_it_is_carried_on_are_those_of_the_engine():
 def test_prior_noise_is_not_mixed_in_unless_asked_for():
     assert Arm.parse("paper").propagation.prior_noise is None
     assert Arm.parse("paper + noise").propagation.prior_noise == fd.PriorNoise()
+    assert Arm.parse("paper + noise:auto") == Arm(propagation=fd.PropagationConfig())
+    assert Arm(propagation=fd.PropagationConfig()).spec == "paper + noise:auto"
 
 
 def test_the_number_of_steps_is_the_arms_own_or_the_one_of_all():

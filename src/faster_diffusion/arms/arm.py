@@ -36,7 +36,7 @@ class Arm:
         - ``untouched``, with nothing beside it;
         - ``steps:N``: as many steps of the pipeline's own solver, or ``SOLVER:N`` of another (``dpm++:20``);
         - key steps: ``paper``, ``uniform:4``, another preset, or orders ``0,1,2,5``; with them ``sequential`` or
-          ``parallel:N`` (at most N steps decoded at once), ``noise`` or ``noise:ALPHA``, what is reused
+          ``parallel:N`` (at most N steps decoded at once), ``noise``, ``noise:ALPHA`` or ``noise:auto``, what is reused
           (``decoder:N``, ``deep:N``, ``layers:N``, ``output``), ``forecast:DEGREE`` or ``forecast:DEGREE:DAMPING``,
           ``gate:TOLERANCE`` or ``gate:TOLERANCE:LONGEST``, ``guidance:SHARE`` (``guidance_until``), and
           ``corrected:FILE``, the correction of a profile;

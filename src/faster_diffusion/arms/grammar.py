@@ -67,6 +67,8 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
         noise = propagation.prior_noise
         if isinstance(noise, PriorNoise):
             parts.append("noise" if noise == PriorNoise() else f"noise:{noise.alpha:g}")
+        elif noise:
+            parts.append("noise:auto")
     return " + ".join([*parts, *map(str, peers)]) or UNTOUCHED
 
 
@@ -93,6 +95,8 @@ def _part(part: str) -> tuple[str, Any]:
         return "gate", Gate(_fraction(part, arguments[:1]), *longest)
     if name == "guidance":
         return "guidance", _fraction(part, arguments)
+    if name == "noise" and arguments == ["auto"]:  # as fd.enable has it by default
+        return "noise", True
     if name == "noise":
         return "noise", PriorNoise(_fraction(part, arguments)) if arguments else PriorNoise()
     if name in PEERS:
@@ -166,5 +170,5 @@ def _fraction(part: str, arguments: list[str]) -> float:
 HELP = (
     "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
     "all, 0,1,2,5) with output, decoder:N, deep:N or layers:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
-    "corrected:fitted.json, sequential, parallel:N, noise or noise:0.003; deepcache:5, tome:0.5, tgate:10."
+    "corrected:fitted.json, sequential, parallel:N, noise, noise:0.003 or noise:auto; deepcache:5, tome:0.5, tgate:10."
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import PriorNoise, PropagationConfig
+from ..config import PropagationConfig
 from ..schedule import Explicit, KeySteps
 from ..solvers import SOLVERS, check
 from .errors import CliError
@@ -70,11 +70,11 @@ class Acceleration:
 
     def config(self) -> PropagationConfig:
         """The same for the engine."""
-        return PropagationConfig(self._parsed(), self.parallel, PriorNoise() if self.prior_noise else None)
+        return PropagationConfig(self._parsed(), self.parallel, self.prior_noise)
 
     def __str__(self) -> str:
-        noise = f"prior noise {PriorNoise().alpha}" if self.prior_noise else "no prior noise"
-        return f"key steps {self.key_steps}, {'parallel' if self.parallel else 'sequential'}, {noise}"
+        noise = "" if self.prior_noise else ", no prior noise"
+        return f"key steps {self.key_steps}, {'parallel' if self.parallel else 'sequential'}{noise}"
 
     def _parsed(self) -> KeySteps:
         try:
