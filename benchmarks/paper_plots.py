@@ -9,6 +9,7 @@ from benchmarks.paper_rows import Row
 from benchmarks.paper_rows import share as published_share
 from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation.contest import UNTOUCHED
+from faster_diffusion.evaluation.metrics import Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,21 +26,11 @@ def quality(found: Found, arms: Sequence[str]) -> Figure:
     figure, axes = _panel(found)
     for place, (row, evaluation) in enumerate(found):
         plain = evaluation.arm(row.plain).values["fid_real"]
-        low, high = plain.interval or (plain.value, plain.value)
-        axes.barh(place, (high - low) / plain.value, 0.8, low / plain.value, color="#88888833")
+        low, _, high = _relative(plain, plain.value)
+        axes.barh(place, high - low, 0.8, low, color="#88888833")
         for number, name in enumerate(arms):
-            one = evaluation.arm(name).values["fid_real"]
-            low, high = one.interval or (one.value, one.value)
-            axes.errorbar(
-                one.value / plain.value,
-                place - 0.15 + 0.3 * number,
-                xerr=[[(one.value - low) / plain.value], [(high - one.value) / plain.value]],
-                fmt="o",
-                markersize=4,
-                color=_COLOURS[number],
-                elinewidth=1,
-                label="" if place else name,
-            )
+            distance = _relative(evaluation.arm(name).values["fid_real"], plain.value)
+            _mark(axes, distance, place - 0.15 + 0.3 * number, _COLOURS[number], "" if place else name)
     _paper(axes, [row.published.fid for row, _ in found])
     return _finish(figure, axes, "Fréchet distance to real images, relative to that without propagation")
 
@@ -66,10 +57,7 @@ def ablations(found: Evaluation) -> Figure:
     figure = Figure(figsize=(9, 0.3 * len(arms) + 1), layout="constrained")
     likeness, times = figure.subplots(1, 2, sharey=True)
     for place, arm in enumerate(arms):
-        psnr = arm.values["psnr"]
-        low, high = psnr.interval or (psnr.value, psnr.value)
-        ends = [[psnr.value - low], [high - psnr.value]]
-        likeness.errorbar(psnr.value, place, xerr=ends, fmt="o", markersize=4, color=_COLOURS[0], elinewidth=1)
+        _mark(likeness, _relative(arm.values["psnr"]), place, _COLOURS[0])
         times.barh(place, _share(found, arm.name, UNTOUCHED.name, "call_seconds"), 0.6, color=_COLOURS[1], alpha=0.8)
     _name(likeness, [arm.name for arm in arms])
     likeness.set_xlabel("PSNR to the untouched images, dB")
@@ -78,6 +66,18 @@ def ablations(found: Evaluation) -> Figure:
     for axes in (likeness, times):
         axes.grid(axis="x", alpha=0.3)
     return figure
+
+
+def _relative(found: Value, unit: float = 1) -> tuple[float, float, float]:
+    """The lower end of its interval, the figure, and the upper end, in such units."""
+    low, high = found.interval or (found.value, found.value)
+    return low / unit, found.value / unit, high / unit
+
+
+def _mark(axes: Axes, found: tuple[float, float, float], place: float, colour: str, label: str = "") -> None:
+    low, middle, high = found
+    ends = [[middle - low], [high - middle]]
+    axes.errorbar(middle, place, xerr=ends, fmt="o", markersize=4, color=colour, elinewidth=1, label=label)
 
 
 def _share(evaluation: Evaluation, arm: str, plain: str, key: str) -> float:

@@ -34,6 +34,12 @@ def test_a_config_is_read_back_from_its_dictionary(given):
     assert PropagationConfig.from_dict(config.to_dict()) == config
 
 
+@pytest.mark.parametrize("name", ["gate", "forecast", "prior_noise"])
+def test_what_a_dictionary_should_have_in_full_is_not_guessed_from_a_number(name):
+    with pytest.raises(TypeError):
+        PropagationConfig.from_dict({**PropagationConfig().to_dict(), name: 0.1})
+
+
 def test_a_config_is_a_value():
     assert PropagationConfig(key_steps=[0, 5]) == PropagationConfig(key_steps="0,5")
     assert hash(PropagationConfig()) == hash(PropagationConfig())

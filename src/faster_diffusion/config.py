@@ -126,8 +126,8 @@ class PropagationConfig:
     def from_dict(cls, content: Mapping[str, Any]) -> PropagationConfig:
         """The inverse of ``to_dict``, if the key steps are no function."""
         classes = {"prior_noise": PriorNoise, "forecast": Forecast, "gate": Gate}
-        parts = {name: made(**content[name]) for name, made in classes.items() if isinstance(content[name], Mapping)}
-        return cls(**{**content, **parts})
+        written = {name: content[name] for name in classes if content[name] and content[name] is not True}
+        return cls(**{**content, **{name: classes[name](**values) for name, values in written.items()}})
 
 
 def _prior_noise(value: PriorNoise | bool | None) -> PriorNoise | Literal[True] | None:
