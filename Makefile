@@ -50,10 +50,10 @@ docs: $(VENV)/.docs
 figures: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.flops
 	$(BIN)/python -m benchmarks.pipelines
-	$(BIN)/faster-diffusion bench --suite cpu --out benchmarks/results/speed-cpu.json
-	mv benchmarks/results/speed-cpu-speed.png docs/images/speed.png
+	$(BIN)/faster-diffusion bench --suite cpu --out docs/results/speed-cpu.json
+	mv docs/results/speed-cpu-speed.png docs/images/speed.png
 	$(BIN)/faster-diffusion evaluate --arms benchmarks/arms/fidelity.yaml --reference converged --out runs/fidelity
-	cp runs/fidelity/results.json benchmarks/results/fidelity.json
+	cp runs/fidelity/results.json docs/results/fidelity.json
 	cp runs/fidelity/plots/psnr.png docs/images/fidelity.png
 	$(BIN)/python -m benchmarks.key_steps
 	$(BIN)/faster-diffusion demo --out docs/images/demo.png

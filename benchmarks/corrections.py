@@ -4,7 +4,7 @@
 
 For each number of steps the runs of all solvers are corrected, those of one also with their steps placed, and compared
 with plain ones, by PSNR to 150 steps of DPM-Solver++, which they are fitted to. After every number of steps this writes
-benchmarks/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints a table.
+docs/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints a table.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.pages import RESULTS
 from faster_diffusion import demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.benchmark import machine
@@ -32,7 +33,6 @@ from faster_diffusion.tuning.fitting import fit_to
 from faster_diffusion.tuning.following import follow
 from recipes.card import table as markdown_table
 
-RESULTS = Path(__file__).parent / "results"
 REFERENCE = "dpm++-trailing:150"
 SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
 PLACED_SOLVER = "dpm++1-trailing"

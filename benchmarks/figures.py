@@ -4,7 +4,7 @@
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
 pipelines, key_steps, compiled, corrections, corrections worth, forecasts, or speed for all cases that were measured;
-what stands between the comments is made from benchmarks/results.
+what stands between the comments is made from docs/results.
 """
 
 import json
@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import corrections, flops, key_steps, pages, pipelines
+from benchmarks.pages import DOCS, RESULTS, ROOT
 from faster_diffusion.benchmark import report as speed
 from faster_diffusion.benchmark.cases import MODES
 from faster_diffusion.benchmark.results import read_reports
@@ -22,10 +23,8 @@ from faster_diffusion.evaluation import report as fidelity
 from faster_diffusion.evaluation.report.tables import cell
 from recipes.card import table as markdown_table
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
-DOCS = ("analysis", "benchmarks", "compile-and-offload", "corrections", "pipelines", "plans")
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in DOCS))
+NAMES = ("analysis", "benchmarks", "compile-and-offload", "corrections", "pipelines", "plans")
+PAGES = (ROOT / "README.md", *(DOCS / f"{name}.md" for name in NAMES))
 
 
 def main() -> None:

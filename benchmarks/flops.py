@@ -2,22 +2,21 @@
 
     python -m benchmarks.flops
 
-Writes benchmarks/results/flops.json and prints a table. For any other model: `faster-diffusion info MODEL`.
+Writes docs/results/flops.json and prints a table. For any other model: `faster-diffusion info MODEL`.
 """
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from diffusers import UNet2DConditionModel
 
+from benchmarks.pages import RESULTS
 from faster_diffusion import KeySteps
 from faster_diffusion.benchmark.architectures import ARCHITECTURES
 from faster_diffusion.flops import encoder_flops, stage_flops, twin
 from faster_diffusion.inputs import network_inputs
 
-RESULTS = Path(__file__).parent / "results"
 MODELS = {  # name -> config and side in pixels
     "Stable Diffusion 1.5, 512": (ARCHITECTURES["sd15"].network().config, 512),
     "Stable Diffusion 1.5, 768": (ARCHITECTURES["sd15"].network().config, 768),

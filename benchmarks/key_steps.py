@@ -3,7 +3,7 @@
     python -m benchmarks.key_steps --prompts 32
 
 On the embedded model, 50 steps of DDIM, without prior noise. The analysis sees four other prompts than those that are
-judged. Every placement samples the same prompts from the same seeds. Writes benchmarks/results/key_steps.json and
+judged. Every placement samples the same prompts from the same seeds. Writes docs/results/key_steps.json and
 prints a table.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 import faster_diffusion as fd
+from benchmarks.pages import RESULTS
 from faster_diffusion import demo
 from faster_diffusion.analysis import Placement, analyze
 from faster_diffusion.analysis.suggest import place
@@ -27,7 +28,6 @@ from faster_diffusion.evaluation.metrics.pixels import decibels, mean_square_err
 from faster_diffusion.evaluation.prompts import embedded_prompts
 from faster_diffusion.schedule import PRESETS
 
-RESULTS = Path(__file__).parent / "results"
 STEPS = 50
 SEEN = 4  # prompts of the analysis
 

@@ -1,7 +1,12 @@
-"""Puts tables into pages, between `<!-- NAME -->` and `<!-- end -->`."""
+"""Where pages and raw figures lie, and how tables come into pages: between `<!-- NAME -->` and `<!-- end -->`."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+RESULTS = DOCS / "results"  # raw figures, which the site has too
 
 
 def filled(text: str, names: str, made: Callable[[str], str]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import pages, paper_plots
+from benchmarks.pages import DOCS, ROOT
 from benchmarks.paper_rows import ABLATIONS, ROWS, Row
 from faster_diffusion.arms import Arm
 from faster_diffusion.cli.models import DTYPES
@@ -27,10 +28,9 @@ from faster_diffusion.evaluation.report.tables import cell
 from faster_diffusion.files import write_json, write_whole
 from recipes.card import table
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "paper"
-PAGE = ROOT / "docs" / "paper.md"
-PLOTS = PAGE.parent / "images" / "paper"
+RESULTS = pages.RESULTS / "paper"
+PAGE = DOCS / "paper.md"
+PLOTS = DOCS / "images" / "paper"
 
 BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated one by one"
 QUALITY = ("fid_real", "clip_score", "obeyed")

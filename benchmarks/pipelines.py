@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 import faster_diffusion as fd
+from benchmarks.pages import RESULTS
 from faster_diffusion.refused import REFUSED
 from tests.pipelines import oracle
 from tests.pipelines.rows import ROWS
 from tests.pipelines.rows.common import Row
 
-RESULTS = Path(__file__).parent / "results"
 KEYS = [0, 3, 4]
 
 

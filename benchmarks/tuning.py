@@ -21,6 +21,7 @@ from typing import Any
 
 import faster_diffusion as fd
 from benchmarks import pages
+from benchmarks.pages import DOCS, ROOT
 from faster_diffusion import solvers
 from faster_diffusion.evaluation import Settings, embedded_prompts
 from faster_diffusion.files import write_json
@@ -28,11 +29,10 @@ from faster_diffusion.tuning import Space, Tuning, report, retime
 from faster_diffusion.tuning.results import PLAN, Level
 from recipes.card import table
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "tuning"
-ON_A_GPU = ROOT / "benchmarks" / "results" / "tuning-gpu"
-PAGE = ROOT / "docs" / "tuning.md"
-IMAGES = ROOT / "docs" / "images"
+RESULTS = pages.RESULTS / "tuning"
+ON_A_GPU = pages.RESULTS / "tuning-gpu"
+PAGE = DOCS / "tuning.md"
+IMAGES = DOCS / "images"
 PROFILES = ROOT / "src" / "faster_diffusion" / "demo" / "profiles"
 
 CALIBRATION, HELD_OUT = 8, 16
