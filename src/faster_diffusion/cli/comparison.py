@@ -27,6 +27,7 @@ class Comparison:
     accelerated: list[Image.Image]
     original_time: Timings
     accelerated_time: Timings
+    config: fd.PropagationConfig  # as this pipeline took it
 
     @property
     def psnr(self) -> list[float]:
@@ -44,8 +45,15 @@ class Comparison:
             f"{before.call_seconds / after.call_seconds:.2f}x for the whole call"
         )
 
+    @property
+    def how(self) -> str:
+        """What was done to accelerate."""
+        noise = self.config.prior_noise
+        mixed_in = f"prior noise {noise.alpha}" if isinstance(noise, fd.PriorNoise) else "no prior noise"
+        return f"key steps {self.config.key_steps}, {'parallel' if self.config.parallel else 'sequential'}, {mixed_in}"
+
     def sheet(self, title: str) -> Image.Image:
-        """Each original above its accelerated image, captioned."""
+        """Each original above its accelerated image, captioned; above all the title, and how it was done."""
         rows = (
             f"Original\n{self.original_time.call_seconds:.2f} s",
             f"Accelerated\n{self.accelerated_time.call_seconds:.2f} s",
@@ -54,7 +62,7 @@ class Comparison:
             images.Column(pair, f"{request.prompt}\nseed {request.seed}, {decibels:.1f} dB")
             for *pair, request, decibels in zip(self.original, self.accelerated, self.wanted, self.psnr, strict=True)
         ]
-        return images.sheet(rows, columns, title)
+        return images.sheet(rows, columns, f"{title}, {self.how}")
 
 
 def compare(
@@ -67,11 +75,12 @@ def compare(
 ) -> Comparison:
     """Samples everything both ways, `rounds` times in turn after a short warm-up."""
     made: dict[str, list[Image.Image]] = {}
+    config = fd.enable(pipe, acceleration.config()).config
 
     def sample(arm: str, settings: sampling.Settings, wanted: Sequence[sampling.Request]) -> None:
         fd.disable(pipe)
         if arm == "accelerated":
-            fd.enable(pipe, acceleration.config())
+            fd.enable(pipe, config)
         made[arm] = sampling.sample(pipe, wanted, settings, batch_size)
 
     arms = ("original", "accelerated")
@@ -80,4 +89,6 @@ def compare(
     calls = {arm: lambda arm=arm: sample(arm, settings, wanted) for arm in arms}
     timings = interleave(pipe.unet, calls, rounds, warm_up=0)
     fd.disable(pipe)
-    return Comparison(wanted, made["original"], made["accelerated"], timings["original"], timings["accelerated"])
+    return Comparison(
+        wanted, made["original"], made["accelerated"], timings["original"], timings["accelerated"], config
+    )

@@ -66,7 +66,7 @@ def demo(
         "psnr": both.psnr,
         "agreement": {name: asdict(agreement) for name, agreement in agreements.items()},
     }
-    images.save(both.sheet(f"scenes, {type(pipe.scheduler).__name__}, {steps} steps, {acceleration}"), out, shown)
+    images.save(both.sheet(f"scenes, {type(pipe.scheduler).__name__}, {steps} steps"), out, shown)
     typer.echo(f"Picture: {out}")
 
 

@@ -75,7 +75,7 @@ def generate(
     paths = [_path(out, request, len(wanted)) for request in wanted]
     if compare:
         both = comparison.compare(pipe, wanted, settings, acceleration, batch_size)
-        _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps, {acceleration}")
+        _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps")
         return
     handle = fd.enable(pipe, acceleration.config())
     for request, path, made in zip(wanted, paths, sampling.sample(pipe, wanted, settings, batch_size), strict=True):

@@ -72,10 +72,6 @@ class Acceleration:
         """The same for the engine."""
         return PropagationConfig(self._parsed(), self.parallel, self.prior_noise)
 
-    def __str__(self) -> str:
-        noise = "" if self.prior_noise else ", no prior noise"
-        return f"key steps {self.key_steps}, {'parallel' if self.parallel else 'sequential'}{noise}"
-
     def _parsed(self) -> KeySteps:
         try:
             return KeySteps.parse(self.key_steps)
