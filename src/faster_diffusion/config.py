@@ -10,7 +10,7 @@ from .correction import Correction
 from .forecast import Forecast
 from .gate import Gate
 from .reuse import Reuse
-from .schedule import KeySteps, Rule
+from .schedule import PAPER, KeySteps, Rule
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,9 @@ class PriorNoise:
 
 
 # Networks and pipelines whose images it takes away from the untouched ones without mending anything (docs/paper.md):
-# transformers with every second step key, and pixels, which no autoencoder smooths.
-_WITHOUT_NOISE = frozenset(
-    {
-        "DiTTransformer2DModel",
-        "PixArtTransformer2DModel",
-        "HunyuanDiT2DModel",
-        "IFPipeline",
-        "IFImg2ImgPipeline",
-        "IFInpaintingPipeline",
-        "IFSuperResolutionPipeline",
-        "IFImg2ImgSuperResolutionPipeline",
-        "IFInpaintingSuperResolutionPipeline",
-    }
-)
+# transformers with every second step key, and pixels, which no autoencoder smooths. These are all that have key steps
+# of their own, but for the upscaler of latents.
+_WITHOUT_NOISE = frozenset(PAPER) - {"StableDiffusionUpscalePipeline"}
 
 
 @dataclass(frozen=True)
