@@ -10,13 +10,14 @@ export MALLOC_MMAP_THRESHOLD_ := 2147483648
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export MALLOC_TOP_PAD_        := 268435456
 
-.PHONY: help demo test test-oldest lint format docs figures clean
+.PHONY: help demo test test-oldest test-rounding lint format docs figures clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    sample the embedded model, original and accelerated, side by side (demo.png)"
 	@echo "make test    run the tests              (ARGS='-k name' to choose)"
 	@echo "make test-oldest  the pipelines, with the oldest diffusers that is supported"
+	@echo "make test-rounding  with sums rounded as on other processors"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make figures measure speed and fidelity anew, for the documentation (an hour on a quiet machine)"
@@ -34,6 +35,11 @@ test: $(VENV)/.dev
 test-oldest: $(VENV)/oldest/.pipelines
 	OMP_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest --numprocesses=logical --maxprocesses=4 \
 		tests/pipelines --ignore=tests/pipelines/test_plans.py -k "not flops" $(ARGS)
+
+# What runs networks, with sums rounded as other processors might: see tests/rounding.py. For more: ROUNDING=1, 2, ...
+test-rounding: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 -p tests.rounding \
+		tests/test_*.py tests/pipelines tests/tasks tests/tuning tests/analysis $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

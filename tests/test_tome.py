@@ -22,10 +22,16 @@ def test_merged_before_or_after_enabling_the_image_is_the_same_and_so_is_the_sec
         assert torch.equal(image, first)
 
 
+def doubled(pipe):
+    """In double precision: in single, rounding decides between tokens that are nearly as alike."""
+    pipe.to(torch.float64)
+
+
 def test_in_parallel_equals_sequential_and_merging_matters():
-    parallel, sequential = (images_after(merged, accelerated(parallel=parallel))[0] for parallel in (True, False))
+    decoded = (accelerated(parallel=parallel) for parallel in (True, False))
+    parallel, sequential = (images_after(doubled, merged, decoding)[0] for decoding in decoded)
     torch.testing.assert_close(parallel, sequential, rtol=0, atol=1e-4)
-    assert (parallel - images_after(accelerated())[0]).abs().max() > 0.1
+    assert (parallel - images_after(doubled, accelerated())[0]).abs().max() > 0.1
 
 
 def test_with_every_step_key_and_after_disabling_the_image_is_that_of_merging_alone():

@@ -3,6 +3,7 @@
 import string
 
 import pytest
+import torch
 from transformers import CLIPTokenizer
 
 from faster_diffusion import demo
@@ -29,7 +30,7 @@ def tokenizer():
 
 @pytest.fixture
 def toy(tokenizer):
-    pipe = toys.stable_diffusion()
+    pipe = toys.stable_diffusion().to(torch.float64)  # rounding decides where a blend ends
     pipe.register_modules(tokenizer=tokenizer)
     return pipe
 

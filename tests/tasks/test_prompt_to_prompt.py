@@ -102,7 +102,7 @@ def test_several_images_are_made_of_each_prompt(toy):
 
 
 def test_initial_latents_can_be_given(toy):
-    latents = torch.randn(1, 4, 16, 16, generator=seed())
+    latents = torch.randn(1, 4, 16, 16, generator=seed(), dtype=toy.dtype)
     assert close(edited(toy, SWAP, {"latents": latents, "generator": None}), edited(toy, SWAP))
 
 

@@ -36,10 +36,11 @@ class Row:
     call: dict[str, Any] = field(default_factory=dict)
     unguided: dict[str, Any] = field(default_factory=dict)  # arguments that differ where the guidance scale is 1
     single: str = ""  # why a call makes one image only
+    dtype: torch.dtype = torch.float64  # in which rounding is so small that nothing discontinuous shows it
     twin_differs: str = ""  # why FLOPs counted on a network made from the config are not those of the pipeline's
 
     def pipe(self) -> Any:
-        pipe = self.build()
+        pipe = self.build().to(self.dtype)
         pipe.set_progress_bar_config(disable=True)
         return pipe
 

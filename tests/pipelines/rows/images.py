@@ -139,7 +139,12 @@ ROWS = [
         call={"original_inference_steps": 50},
     ),
     Row("upscale-x4", upscale, lambda n: {**toys.prompt(n), "image": image(n, 16)}),
-    Row("upscale-x2", latent_upscale, lambda n: {**with_pooled(n), "image": image(n, 16, 4)}),
+    Row(
+        "upscale-x2",
+        latent_upscale,
+        lambda n: {**with_pooled(n), "image": image(n, 16, 4)},
+        dtype=torch.float32,  # in which diffusers tells the network of the noise
+    ),
     Row("unconditional-ddpm", lambda: unconditional(DDPMPipeline, DDPMScheduler()), as_one_generator),
     Row(
         "unconditional-consistency",
