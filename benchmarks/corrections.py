@@ -4,7 +4,7 @@
 
 For each number of steps the runs of all solvers are corrected, those of one also with their steps placed, and compared
 with plain ones, by PSNR to 150 steps of DPM-Solver++, which they are fitted to. After every number of steps this writes
-docs/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints a table.
+docs/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints the tables.
 """
 
 import argparse
@@ -34,17 +34,17 @@ from faster_diffusion.tuning.following import follow
 from recipes.card import table as markdown_table
 
 REFERENCE = "dpm++-trailing:150"
-SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
+SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing", "dpm++-karras", "unipc-karras")
 PLACED_SOLVER = "dpm++1-trailing"
 PLAIN, CORRECTED, PLACED = "", ", corrected", ", placed"  # what is done to runs, as columns say it
-MORE = (30,)  # steps of plain runs beside those that are corrected
+MORE = (40,)  # steps of plain runs beside those that are corrected
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="scenes")
     parser.add_argument("--guidance", type=float, default=demo.GUIDANCE_SCALE)
-    parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8, 10, 13, 16, 20])
+    parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8, 10, 13, 16, 20, 25, 30])
     parser.add_argument("--fitted", type=int, default=8, help="prompts that corrections are fitted to (default 8)")
     parser.add_argument("--held-out", type=int, default=24, help="prompts that are judged (default 24)")
     parser.add_argument("--go-on", action="store_true", help="measure what the JSON file lacks")
@@ -117,14 +117,16 @@ def _key(row: Mapping[str, Any]) -> tuple[int, str, str]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """A report as Markdown: a row for each number of network calls."""
+    """A report as Markdown: of plain runs, and of corrected ones, a row for each number of network calls."""
+    plain, corrected = [(solver, PLAIN) for solver in SOLVERS], [(solver, CORRECTED) for solver in SOLVERS]
+    return f"{_table(report, plain)}\n\n{_table(report, [*corrected, (PLACED_SOLVER, PLACED)])}"
+
+
+def _table(report: dict[str, Any], columns: Sequence[tuple[str, str]]) -> str:
     found = {_key(row): row for row in report["rows"]}
-    columns = [(solver, kind) for solver in (*SOLVERS, PLACED_SOLVER) for kind in (PLAIN, CORRECTED, PLACED)]
-    columns = [column for column in columns if any((calls, *column) in found for calls, _, _ in found)]
-    names = [solver + kind for solver, kind in columns]
-    counts = sorted({calls for calls, _, _ in found})
+    counts = sorted({calls for calls, *column in found if tuple(column) in columns})
     rows = [[str(calls), *(_cell(found.get((calls, *column))) for column in columns)] for calls in counts]
-    return markdown_table(["calls", *names], rows)
+    return markdown_table(["calls", *(solver + kind for solver, kind in columns)], rows)
 
 
 def worth(report: dict[str, Any]) -> dict[int, str]:

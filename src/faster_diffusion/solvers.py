@@ -14,6 +14,7 @@ from .correction import Correction
 
 _NOISE_ALONE = "rescale_betas_zero_snr"
 _FIRST_ORDER = {"solver_order": 1}  # the same as DDIM, but that it takes timesteps of one's own
+_KARRAS = {"use_karras_sigmas": True}  # noise levels of Eq. 5 of arXiv 2206.00364, from the noisiest on
 _TRAILING = {"timestep_spacing": "trailing"}  # begins at the noisiest step, however few there are
 
 # name -> class, and what its config gains over the model's own
@@ -24,7 +25,7 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "deis": ("DEISMultistepScheduler", {}),
     "dpm": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
     "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
-    "dpm++-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
+    "dpm++-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_KARRAS}),
     "dpm++-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
     "dpm++1-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_FIRST_ORDER, **_TRAILING}),
     "dpm++-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_TRAILING}),
@@ -37,6 +38,7 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "lms": ("LMSDiscreteScheduler", {}),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
+    "unipc-karras": ("UniPCMultistepScheduler", _KARRAS),
     "unipc-trailing": ("UniPCMultistepScheduler", _TRAILING),
 }
 

@@ -26,7 +26,7 @@ def test_plans_are_different_arms_that_fit_the_network():
     placed = {run: {keys: range(keys) for keys in space.budgets(run[1])} for run in space.runs}
     plans = space.plans(toys.unet(), placed)
     assert len(plans) == len(set(plans))
-    assert {arm.solver for arm in plans} == set(space.solvers)
+    assert {arm.solver for arm in plans if str(arm.propagation.key_steps) != "all"} == set(space.solvers)
     assert {str(arm.propagation.reuse) for arm in plans} == {"output", *space.reuse}
     damped = {arm.propagation.forecast for arm in plans if str(arm.propagation.reuse) == "output"}
     assert damped == {Forecast(1), Forecast(1, 0.5), Forecast(1, 0.25), Forecast(2)}
@@ -35,7 +35,7 @@ def test_plans_are_different_arms_that_fit_the_network():
 
 
 def test_a_run_of_few_steps_may_leave_out_the_unprompted_half_at_its_end():
-    space = Space(solvers=("ddim",), fewer=(4, 8), guidance=(0.5, 0.75))
+    space = Space(solvers=("ddim",), plain=(), fewer=(4, 8), guidance=(0.5, 0.75))
     halved = [arm.spec for arm in space.plans(toys.unet(), {}) if arm.propagation.guidance_until is not None]
     assert halved == [f"ddim:{steps} + all + guidance:{share}" for steps in (4, 8) for share in (0.5, 0.75)]
 
@@ -52,9 +52,14 @@ def test_plans_leave_steps_to_save():
 
 @pytest.mark.parametrize("own", [True, False])
 def test_rivals_are_fewer_steps_of_every_solver_and_other_methods(own):
-    space = Space(solvers=("ddim",), fewer=(4, 8), beside=("ddim:50 + paper",))
+    space = Space(solvers=("ddim",), plain=(), fewer=(4, 8), beside=("ddim:50 + paper",))
     plain = ["steps:4", "steps:8"] if own else []
     assert space.rivals(own) == [Arm.parse(spec) for spec in (*plain, "ddim:4", "ddim:8", "ddim:50 + paper")]
+
+
+def test_whatever_solvers_are_asked_for_the_strongest_plain_ones_are_rivals_too():
+    space = Space(solvers=("euler",), fewer=(8,), beside=())
+    assert {"dpm++-karras:8", "unipc-karras:8", "unipc-trailing:8"} < {arm.spec for arm in space.rivals(own=True)}
 
 
 def test_only_plans_with_something_to_decode_are_decoded_in_several_ways():

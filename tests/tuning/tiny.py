@@ -11,6 +11,7 @@ from tests.evaluation import tiny
 
 SPACE = Space(
     solvers=("ddim-trailing",),
+    plain=("dpm++-karras",),
     steps=(8,),
     keys=(2, 3),
     placements=("uniform", "measured"),

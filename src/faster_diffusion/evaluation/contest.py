@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from ..arms import Arm
 
 UNTOUCHED = Arm()
-DEFAULT_ARMS = ("untouched", "paper", "paper + noise", "uniform:4", "steps:25", "dpm++:20", "dpm++:10")
+DEFAULT_ARMS = (
+    *("untouched", "paper", "paper + noise", "uniform:4", "steps:25"),
+    *("dpm++:20", "dpm++:10", "dpm++-karras:20", "dpm++-karras:10", "unipc-karras:20"),
+)
 
 # What an arm does
 AS_IT_IS = "untouched"

@@ -15,6 +15,7 @@ from ..evaluation.prompts import Prompt
 from . import levels, speed
 from .records import Records
 from .results import Tuning
+from .space import Space
 
 
 def retime(
@@ -41,7 +42,7 @@ def retime(
     settings = Settings(**{**asked, "steps": tuple(asked["steps"])})
     records = Records(out, {"model": fingerprint(pipe), "arms": [arm.spec for arm in arms]})
     with quiet([pipe]):
-        own = levels.own_solver(pipe, found.settings["space"]["solvers"])
+        own = levels.own_solver(pipe, Space(**found.settings["space"]).plain_solvers)
         times = speed.time(pipe, arms, prompts, settings, rounds, records, progress)
     untouched = arms[0].spec
     timed = [speed.figures(times, arm.spec, untouched) for arm in arms]

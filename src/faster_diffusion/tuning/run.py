@@ -100,7 +100,7 @@ def tune(
     lab = Lab(pipe, split, settings, Arm.parse(reference), full, records)
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
     with quiet([pipe]):
-        own = levels.own_solver(pipe, space.solvers)
+        own = levels.own_solver(pipe, space.plain_solvers)
         rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
         told = _speed(lab, space)
         search.measured(lab, rivals, CALIBRATION, progress, "fewer steps")

@@ -18,6 +18,8 @@ class Space:
 
     Args:
         solvers: of ``solvers.SOLVERS``, for plans and for fewer steps.
+        plain: more solvers of plain runs. What is found has to beat the strongest that one could take without this
+            library, whatever solvers its plans are for.
         steps: of a plan, key steps and others.
         keys: how many of these are key.
         placements: where: ``uniform``, ``early`` (gaps that grow), ``measured`` (see `placement`).
@@ -34,6 +36,7 @@ class Space:
     """
 
     solvers: tuple[str, ...] = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
+    plain: tuple[str, ...] = ("dpm++-trailing", "unipc-trailing", "dpm++-karras", "unipc-karras")
     steps: tuple[int, ...] = (25, 50)
     keys: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 18)
     placements: tuple[str, ...] = ("uniform", "early", "measured")
@@ -70,15 +73,20 @@ class Space:
     @property
     def short_runs(self) -> list[tuple[str, int]]:
         """Solvers with few steps, which are tried without the unprompted half too."""
-        return [(solver, steps) for solver in self.solvers for steps in self.fewer] if self.guidance else []
+        return [(solver, steps) for solver in self.plain_solvers for steps in self.fewer] if self.guidance else []
+
+    @property
+    def plain_solvers(self) -> list[str]:
+        """Those of plain runs."""
+        return list(dict.fromkeys((*self.solvers, *self.plain)))
 
     def rivals(self, own: bool = True) -> list[Arm]:
         """What plans have to beat: fewer steps of each solver, the paper's plan, other methods.
 
         Args:
-            own: whether the pipeline's own solver is none of ``solvers``.
+            own: whether the pipeline's own solver is none of these.
         """
-        solvers = ("steps", *self.solvers) if own else self.solvers
+        solvers = ["steps"] * own + self.plain_solvers
         plain = [f"{solver}:{steps}" for solver in solvers for steps in self.fewer]
         return [Arm.parse(spec) for spec in (*plain, *self.beside)]
 
