@@ -39,7 +39,7 @@ test-oldest: $(VENV)/oldest/.pipelines
 # What runs networks, with sums rounded as other processors might: see tests/rounding.py. For more: ROUNDING=1, 2, ...
 test-rounding: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 -p tests.rounding \
-		tests/test_*.py tests/pipelines tests/tasks tests/tuning tests/analysis $(ARGS)
+		tests/test_*.py tests/engine tests/options tests/pipelines tests/tasks tests/tuning tests/analysis $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -22,13 +22,13 @@ from PIL import Image
 from benchmarks.pages import RESULTS
 from faster_diffusion import demo
 from faster_diffusion.arms import Arm
-from faster_diffusion.benchmark import machine
-from faster_diffusion.evaluation import Settings, embedded_prompts
-from faster_diffusion.evaluation.drawing import draw
-from faster_diffusion.evaluation.fingerprint import versions
-from faster_diffusion.evaluation.intervals import bootstrap
-from faster_diffusion.evaluation.metrics.pixels import psnr
 from faster_diffusion.files import write_json
+from faster_diffusion.generation.prompts import embedded_prompts
+from faster_diffusion.generation.sampling import Settings, draw
+from faster_diffusion.measuring.fingerprint import versions
+from faster_diffusion.measuring.intervals import bootstrap
+from faster_diffusion.measuring.machine import machine
+from faster_diffusion.measuring.pixels import psnr
 from faster_diffusion.tuning.fitting import fit_to
 from faster_diffusion.tuning.following import follow
 from recipes.card import table as markdown_table

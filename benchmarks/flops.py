@@ -13,9 +13,9 @@ from diffusers import UNet2DConditionModel
 
 from benchmarks.pages import RESULTS
 from faster_diffusion import KeySteps
+from faster_diffusion.accounting.flops import encoder_flops, stage_flops, twin
 from faster_diffusion.benchmark.architectures import ARCHITECTURES
-from faster_diffusion.flops import encoder_flops, stage_flops, twin
-from faster_diffusion.inputs import network_inputs
+from faster_diffusion.models.inputs import network_inputs
 
 MODELS = {  # name -> config and side in pixels
     "Stable Diffusion 1.5, 512": (ARCHITECTURES["sd15"].network().config, 512),

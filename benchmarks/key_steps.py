@@ -21,12 +21,12 @@ from benchmarks.pages import RESULTS
 from faster_diffusion import demo
 from faster_diffusion.analysis import Placement, analyze
 from faster_diffusion.analysis.suggest import place
-from faster_diffusion.benchmark import machine
-from faster_diffusion.cli import sampling
-from faster_diffusion.evaluation.intervals import bootstrap
-from faster_diffusion.evaluation.metrics.pixels import decibels, mean_square_error, psnr
-from faster_diffusion.evaluation.prompts import embedded_prompts
-from faster_diffusion.schedule import PRESETS
+from faster_diffusion.generation import requests
+from faster_diffusion.generation.prompts import embedded_prompts
+from faster_diffusion.measuring.intervals import bootstrap
+from faster_diffusion.measuring.machine import machine
+from faster_diffusion.measuring.pixels import decibels, mean_square_error, psnr
+from faster_diffusion.options.key_steps import PRESETS
 
 STEPS = 50
 SEEN = 4  # prompts of the analysis
@@ -51,14 +51,14 @@ def measure(count: int, batch_size: int, steps: int = STEPS) -> dict[str, Any]:
     seen = analyze(pipe, demo.prompts(SEEN, seed=5), steps=steps, guidance_scale=demo.GUIDANCE_SCALE)
     progressive = place("progressive", seen.drift, set(PRESETS["progressive"](steps)))
     placements = sorted((*seen.suggestions, *seen.others, progressive), key=lambda some: len(some.orders))
-    wanted = [sampling.Request(prompt.text, prompt.seed) for prompt in embedded_prompts(count)]
-    settings = sampling.Settings(steps, demo.GUIDANCE_SCALE)
+    wanted = [requests.Request(prompt.text, prompt.seed) for prompt in embedded_prompts(count)]
+    settings = requests.RequestSettings(steps, demo.GUIDANCE_SCALE)
 
     def sampled(placement: Placement) -> list[Image.Image]:
         with fd.enable(pipe, key_steps=placement.orders, prior_noise=None):
-            return sampling.sample(pipe, wanted, settings, batch_size)
+            return requests.sample(pipe, wanted, settings, batch_size)
 
-    original = sampling.sample(pipe, wanted, settings, batch_size)
+    original = requests.sample(pipe, wanted, settings, batch_size)
     return {
         "prompts": len(wanted),
         "steps": steps,

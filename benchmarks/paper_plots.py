@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.paper_rows import Row
 from benchmarks.paper_rows import share as published_share
 from faster_diffusion.evaluation import Evaluation
-from faster_diffusion.evaluation.contest import UNTOUCHED
+from faster_diffusion.evaluation.line_up import UNTOUCHED
 from faster_diffusion.evaluation.metrics import Value
 
 if TYPE_CHECKING:

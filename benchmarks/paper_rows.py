@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from faster_diffusion import demo, solvers
+from faster_diffusion import demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.demo.scenes import parse, render
-from faster_diffusion.evaluation import Prompt, class_prompts, embedded_prompts
-from faster_diffusion.forecast import Forecast
-from faster_diffusion.videos import as_video_pipeline
+from faster_diffusion.generation.prompts import Prompt, class_prompts, embedded_prompts
+from faster_diffusion.generation.videos import as_video_pipeline
+from faster_diffusion.models import schedulers
+from faster_diffusion.options.forecast import Forecast
 from recipes.controlnet.conditions import CONDITIONS
 from recipes.personalised.lessons import LESSONS
 
@@ -62,7 +63,7 @@ class Row:
         title: what the paper calls it.
         models: embedded; each goes on from the images of the one before.
         steps: of each.
-        solver: of ``solvers.SOLVERS``; the model's own by default.
+        solver: of ``schedulers.SOLVERS``; the model's own by default.
         beside: another method, on both sides.
         make_prompts: so many of them, from a folder for pictures that they need; by default what the first model
             understands.
@@ -101,7 +102,7 @@ class Row:
     def pipes(self) -> list[Any]:
         pipes = [demo.load(name) for name in self.models]
         for pipe in pipes if self.solver else []:
-            pipe.scheduler = solvers.make(self.solver, pipe.scheduler.config)
+            pipe.scheduler = schedulers.make(self.solver, pipe.scheduler.config)
         if self.frames is not None:
             pipes[-1] = as_video_pipeline(pipes[-1])
         return pipes

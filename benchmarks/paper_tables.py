@@ -21,11 +21,13 @@ from benchmarks import pages, paper_plots
 from benchmarks.pages import DOCS, ROOT
 from benchmarks.paper_rows import ABLATIONS, ROWS, Row
 from faster_diffusion.arms import Arm
-from faster_diffusion.cli.models import DTYPES
-from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, evaluate
+from faster_diffusion.evaluation import Evaluation, Judges, evaluate
 from faster_diffusion.evaluation.report.plots import png
 from faster_diffusion.evaluation.report.tables import cell
 from faster_diffusion.files import write_json, write_whole
+from faster_diffusion.generation.loading import DTYPES
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from recipes.card import table
 
 RESULTS = pages.RESULTS / "paper"

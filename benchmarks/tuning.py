@@ -22,9 +22,10 @@ from typing import Any
 import faster_diffusion as fd
 from benchmarks import pages
 from benchmarks.pages import DOCS, ROOT
-from faster_diffusion import solvers
-from faster_diffusion.evaluation import Settings, embedded_prompts
 from faster_diffusion.files import write_json
+from faster_diffusion.generation.prompts import embedded_prompts
+from faster_diffusion.generation.sampling import Settings
+from faster_diffusion.models import schedulers
 from faster_diffusion.tuning import Space, Tuning, report, retime
 from faster_diffusion.tuning.results import PLAN, Level
 from recipes.card import table
@@ -82,7 +83,7 @@ def main() -> None:
 def load(model: str, device: str) -> Any:
     """An embedded model; its own solver starts at the noisiest timestep, as the others do."""
     pipe = fd.demo.load(model).to(device)
-    pipe.scheduler = solvers.make("ddim-trailing", pipe.scheduler.config)
+    pipe.scheduler = schedulers.make("ddim-trailing", pipe.scheduler.config)
     return pipe
 
 

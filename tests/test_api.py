@@ -142,7 +142,7 @@ class NoNetwork(DiffusionPipeline):
 
 @pytest.mark.parametrize("target", ["a name", None, 3])
 def test_what_is_neither_pipeline_nor_network_is_refused(target):
-    with pytest.raises(TypeError, match="fd.enable takes a diffusers pipeline or its UNet; got"):
+    with pytest.raises(TypeError, match="fd.enable takes a diffusers pipeline, or its UNet or transformer; got"):
         fd.enable(target)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import figures
-from faster_diffusion.schedule import KeySteps
-from faster_diffusion.solvers import SOLVERS
+from faster_diffusion.models.schedulers import SOLVERS
+from faster_diffusion.options.key_steps import KeySteps
 from tests.pipelines.rows import ROWS
 
 ROOT = Path(__file__).parent.parent

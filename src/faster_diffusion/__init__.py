@@ -1,4 +1,4 @@
-"""Faster Diffusion: training-free acceleration of diffusers pipelines that have a UNet.
+"""Faster Diffusion: training-free acceleration of diffusers pipelines.
 
 >>> import faster_diffusion as fd
 >>> handle = fd.enable(pipe)
@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import Any
 
 from .api import Handle, disable, enable, is_enabled
-from .config import PriorNoise, PropagationConfig
-from .forecast import Forecast
-from .gate import Gate
-from .schedule import KeySteps
+from .options.config import PropagationConfig
+from .options.forecast import Forecast
+from .options.gate import Gate
+from .options.key_steps import KeySteps
+from .options.prior_noise import PriorNoise
 
 __all__ = [
     "Forecast",

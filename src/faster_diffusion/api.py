@@ -14,18 +14,19 @@ import torch
 from diffusers import DiffusionPipeline, ModularPipeline
 from torch import nn
 
-from .active import CallPatch, Taker, running, takers
-from .config import PriorNoise, PropagationConfig
-from .control import Control
-from .drawing import Drawing, draw
-from .engine import Counts, Run
-from .noise import injected
-from .noise_levels import inputs_of
-from .profile import Profile, Swap, is_profile
-from .refused import refuse, refuse_call
-from .reuse import Reuse
-from .stages import LAYOUTS, layout_of, network_of, unwrap
-from .summary import Summary, summarise
+from .accounting.plan_picture import Drawing, draw
+from .accounting.summary import Summary, summarise
+from .engine.control import Control
+from .engine.counts import Counts
+from .engine.interception import CallPatch, Interceptor, interceptors, running
+from .engine.once import WarnOnce
+from .engine.prior_noise import injected
+from .engine.run import Run
+from .models.model import Model
+from .models.pipelines import inputs_of, network_of, refuse_call
+from .options.config import PropagationConfig
+from .options.prior_noise import PriorNoise
+from .options.profile import Profile, Swap, is_profile
 
 logger = logging.getLogger(__name__)
 
@@ -57,18 +58,15 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
         ValueError: it cannot be accelerated, an option has no sensible value, or a profile is for another model.
     """
     if not isinstance(target, Target):
-        raise TypeError(f"fd.enable takes a diffusers pipeline or its UNet; got {type(target).__name__}.")
-    network = _network_of(target)
-    layout_of(network)
-    refuse(type(target))
+        raise TypeError(
+            f"fd.enable takes a diffusers pipeline, or its UNet or transformer; got {type(target).__name__}."
+        )
+    model = Model.of(target)
     profile = None
     if is_profile(overrides.get("key_steps")):
-        profile = _profile(target, network, config, overrides.pop("key_steps"))
+        profile = _profile(target, model.network, config, overrides.pop("key_steps"))
         config = profile.config
-    config = replace(config or PropagationConfig(), **overrides)
-    Reuse.parse(config.reuse).split(network)
-    classes = [cls.__name__ for start in (target, unwrap(network)) for cls in type(start).__mro__]
-    config = config.for_classes(classes)
+    config = replace(config or PropagationConfig(), **overrides).resolve(model)
     disable(target)
     handle = Handle(target, config, profile, Swap.of(target, profile) if profile else None)
     setattr(target, _ENTRY, handle)
@@ -101,7 +99,7 @@ class Handle:
         self._swap = swap
         self._target = ref(target)
         self._counts: Counts | None = None
-        self._warned: set[str] = set()
+        self._warn = WarnOnce()
         self._release: Callable[[], object] = lambda: None
         if isinstance(target, Pipeline):
             _pipeline_calls.acquire(type(target))
@@ -157,15 +155,15 @@ class Handle:
         scheduler: Any,
         inputs: Callable[[], torch.Tensor] | None = None,
     ) -> Iterator[None]:
-        run = Run(network, self.config, timesteps, inputs, owner=self, warned=self._warned)
-        runs: list[Taker] = [run]
+        run = Run(network, self.config, timesteps, inputs, owner=self, warn=self._warn)
+        runs: list[Interceptor] = [run]
         if isinstance(control, nn.Module):
             runs.append(Control(control, run))
         self._counts = run.counts
         with ExitStack() as stack:
             noise = self.config.prior_noise
             if isinstance(noise, PriorNoise) and scheduler is not None:
-                stack.enter_context(injected(scheduler, noise, run))
+                stack.enter_context(injected(scheduler, noise, run.plan, run.warn))
             stack.enter_context(running(*runs))
             yield
         run.report()
@@ -192,15 +190,7 @@ def _handle_of(target: Target) -> Handle | None:
 
 
 def _network_of(target: Target) -> nn.Module:
-    if isinstance(target, nn.Module):
-        return target
-    try:
-        return network_of(target)
-    except ValueError as error:
-        raise ValueError(
-            f"{type(target).__name__} cannot be accelerated: it has neither UNet nor transformer. "
-            f"Pipelines that can have a network of one of these classes: {', '.join(LAYOUTS)}."
-        ) from error
+    return target if isinstance(target, nn.Module) else network_of(target)
 
 
 def _profile(target: Target, network: nn.Module, config: PropagationConfig | None, path: Any) -> Profile:
@@ -216,7 +206,8 @@ def _profile(target: Target, network: nn.Module, config: PropagationConfig | Non
 def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         handle = _handle_of(self)
-        if handle is None or any(taker.owner is handle for taker in takers.get()):  # the latter: a subclass's super()
+        inner = any(interceptor.owner is handle for interceptor in interceptors.get())  # a subclass's super()
+        if handle is None or inner:
             return original(self, *args, **kwargs)
         refuse_call(self, original, args, kwargs)
         control = getattr(self, "controlnet", None)

@@ -22,8 +22,9 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from .api import enable
-from .schedule import KeySteps
-from .stages import layout_of, unwrap
+from .models.layout import unwrap
+from .models.stages import layout_of
+from .options.key_steps import KeySteps
 
 Mod = str | int | Iterable[int]
 

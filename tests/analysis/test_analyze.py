@@ -16,9 +16,9 @@ from faster_diffusion import demo
 from faster_diffusion.analysis import analyze, suggest
 from faster_diffusion.analysis.capture import observed
 from faster_diffusion.analysis.drift import DriftMeter
-from faster_diffusion.evaluation.metrics.pixels import psnr
-from faster_diffusion.schedule import SD_50
-from faster_diffusion.stages import stage_names
+from faster_diffusion.measuring.pixels import psnr
+from faster_diffusion.models.stages import stage_names
+from faster_diffusion.options.key_steps import SD_50
 from tests import toys
 from tests.pipelines.rows import transformers
 

@@ -5,10 +5,11 @@ import torch
 from diffusers import HeunDiscreteScheduler
 
 from faster_diffusion.analysis.capture import observed
-from faster_diffusion.stages import LAYOUTS, stage_names
+from faster_diffusion.models.families import LAYOUTS
+from faster_diffusion.models.stages import stage_names
 from tests import toys
+from tests.models.test_inputs import NAMES
 from tests.pipelines.rows import ROWS
-from tests.pipelines.test_inputs import NAMES
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
 import faster_diffusion as fd
-from faster_diffusion import solvers
 from faster_diffusion.arms import Arm
+from faster_diffusion.models import schedulers
 from tests import toys
 
 ARMS = (
@@ -86,7 +86,7 @@ def test_gives_the_handle_of_an_accelerated_arm_only(pipe):
 
 def test_samples_as_the_options_do_by_hand(pipe):
     by_hand = toys.stable_diffusion()
-    by_hand.scheduler = solvers.make("euler", by_hand.scheduler.config)
+    by_hand.scheduler = schedulers.make("euler", by_hand.scheduler.config)
     fd.enable(by_hand, key_steps="uniform:3", parallel=False, prior_noise=fd.PriorNoise(0.01))
     expected = toys.sample(by_hand, num_inference_steps=12)
     assert torch.equal(sample(pipe, "euler:12 + uniform:3 + sequential + noise:0.01"), expected)

@@ -5,8 +5,10 @@ import pytest
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.arms.peers import DeepCache, TGate, ToMe
-from faster_diffusion.correction import Correction
-from faster_diffusion.profile import Fingerprint, Profile, Solver
+from faster_diffusion.models.fingerprint import Fingerprint
+from faster_diffusion.models.schedulers import Solver
+from faster_diffusion.options.correction import Correction
+from faster_diffusion.options.profile import Profile
 from tests import toys
 
 CANONICAL = (

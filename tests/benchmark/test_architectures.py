@@ -4,11 +4,11 @@ import diffusers
 import pytest
 import torch
 
+from faster_diffusion.accounting.flops import twin
 from faster_diffusion.benchmark.architectures import ARCHITECTURES
 from faster_diffusion.benchmark.cases import case
 from faster_diffusion.benchmark.prepared import prepare
-from faster_diffusion.flops import twin
-from faster_diffusion.stages import layout_of
+from faster_diffusion.models.stages import layout_of
 
 PARAMETERS = {  # of the network, in millions, as its authors say; DiT's blocks each have an embedding of their own here
     "sd15": 860,

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
+from faster_diffusion.accounting.flops import stage_flops
 from faster_diffusion.arms import Arm
 from faster_diffusion.benchmark import measure as measuring
 from faster_diffusion.benchmark.cases import Case, case
-from faster_diffusion.benchmark.counting import count_flops
 from faster_diffusion.benchmark.measure import measure
 from faster_diffusion.benchmark.prepared import Prepared, prepare
-from faster_diffusion.flops import stage_flops
-from faster_diffusion.inputs import network_inputs
+from faster_diffusion.measuring.flops import count_flops
+from faster_diffusion.models.inputs import network_inputs
 from tests import toys
 
 SMALL = {"size": (64, 64), "steps": 4, "batch": 2, "vae": False}

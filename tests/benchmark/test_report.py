@@ -5,9 +5,10 @@ import sys
 import pytest
 from PIL import Image
 
-from faster_diffusion.benchmark import machine, plots
+from faster_diffusion.benchmark import plots
 from faster_diffusion.benchmark.cases import SWEPT_ARMS, case
 from faster_diffusion.benchmark.report import COLUMNS, caption, markdown, rows
+from faster_diffusion.measuring.machine import machine
 
 ROW = {
     "unet": [2.0, 1.0, 4.0],

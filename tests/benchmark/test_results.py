@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from faster_diffusion.benchmark import machine
 from faster_diffusion.benchmark.cases import case
 from faster_diffusion.benchmark.results import Results, read_reports
+from faster_diffusion.measuring.machine import machine
 
 ONE, TWO = case("sd15"), case("sd15", batch=2)
 

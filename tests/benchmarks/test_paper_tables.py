@@ -7,8 +7,9 @@ from PIL import Image
 from benchmarks import paper_tables
 from benchmarks.paper_rows import ABLATIONS, ROWS, Dropping, Published, Row
 from benchmarks.paper_tables import Where
-from faster_diffusion import demo, solvers
+from faster_diffusion import demo
 from faster_diffusion.evaluation import Evaluation
+from faster_diffusion.models import schedulers
 from tests.evaluation import tiny
 
 
@@ -22,7 +23,7 @@ def test_a_row_compares_propagation_with_the_same_pipeline_without(row):
     plain, *others = row.arms({"one": "paper", "another": "uniform:4 + noise"})
     assert plain.name == (row.beside or "untouched")
     assert all(arm.propagation is not None and arm.peers == plain.peers for arm in others)
-    assert row.solver is None or row.solver in solvers.SOLVERS
+    assert row.solver is None or row.solver in schedulers.SOLVERS
     assert len(row.models) == len(row.steps)
 
 

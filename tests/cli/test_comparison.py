@@ -3,8 +3,8 @@
 import pytest
 
 import faster_diffusion as fd
-from faster_diffusion.cli import comparison, sampling
 from faster_diffusion.cli.options import Acceleration
+from faster_diffusion.generation import comparison, requests
 from tests.evaluation import tiny
 
 
@@ -16,7 +16,7 @@ from tests.evaluation import tiny
     ],
 )
 def test_the_sheet_says_how_it_was_accelerated_noise_too(acceleration, how):
-    pipe, wanted = tiny.pipeline(), sampling.requests(["a"], 1, 0)
-    both = comparison.compare(pipe, wanted, sampling.Settings(3, 3.0), acceleration, batch_size=1)
+    pipe, wanted = tiny.pipeline(), requests.requests(["a"], 1, 0)
+    both = comparison.compare(pipe, wanted, requests.RequestSettings(3, 3.0), acceleration.config(), batch_size=1)
     assert both.how == how
     assert not fd.is_enabled(pipe)

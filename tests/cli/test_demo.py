@@ -6,7 +6,7 @@ import sys
 
 from PIL import Image
 
-from faster_diffusion.cli.images import read_settings
+from faster_diffusion.generation.images import read_settings
 
 
 def test_shows_times_fidelity_and_agreement_and_writes_the_picture(run, tmp_path):

@@ -98,16 +98,16 @@ def test_out_of_memory_is_told_with_what_helps(run, tiny_model, monkeypatch):
 
 
 def test_out_of_memory_in_parallel_mode_falls_back_to_smaller_groups(run, tiny_model, tmp_path, monkeypatch):
-    from faster_diffusion import engine
+    from faster_diffusion.engine import decoder
 
-    whole = engine.run_partially
+    whole = decoder.run_partially
 
     def limited(*args, steps, **kwargs):
         if steps > 2:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99999 bytes.")
         return whole(*args, steps=steps, **kwargs)
 
-    monkeypatch.setattr(engine, "run_partially", limited)
+    monkeypatch.setattr(decoder, "run_partially", limited)
     result = run("generate", "a", "--model", tiny_model, "--steps", 12, "--key-steps", "uniform:6", "--out", "x.png")
     assert result.exit_code == 0
     assert (tmp_path / "x.png").exists()

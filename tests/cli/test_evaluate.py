@@ -11,10 +11,11 @@ from PIL import Image
 
 from faster_diffusion.arms import read_arms
 from faster_diffusion.cli import evaluate as command
-from faster_diffusion.cli import models
 from faster_diffusion.demo.recognise import obeys
-from faster_diffusion.evaluation import Evaluation, extra
-from faster_diffusion.evaluation.contest import line_up
+from faster_diffusion.evaluation import Evaluation
+from faster_diffusion.evaluation.line_up import line_up
+from faster_diffusion.generation import loading
+from faster_diffusion.measuring import extras
 from tests import toys
 from tests.cli.failing import fails
 from tests.pipelines.rows.images import upscale
@@ -143,8 +144,8 @@ def test_stages_of_if_share_their_text_encoder(monkeypatch):
 
     loaded: dict = {}
     kinds = {"IF-II": "T5EncoderModel", "upscaler": "CLIPTextModel", "bare": None}
-    monkeypatch.setattr(models, "load", load)
-    monkeypatch.setattr(models, "read_config", lambda name, _: {"text_encoder": ["transformers", kinds[name]]})
+    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(loading, "read_config", lambda name, _: {"text_encoder": ["transformers", kinds[name]]})
     first, *_ = command._load(["IF-I", *kinds], None, "cpu")
     assert loaded["IF-II"] == {"text_encoder": first.text_encoder, "tokenizer": "IF-I"}
     assert loaded["upscaler"] == loaded["bare"] == {}
@@ -175,5 +176,5 @@ def test_a_model_that_is_not_embedded_needs_prompts(run, tiny_model):
 
 
 def test_without_the_extra_it_says_what_to_install(run, monkeypatch):
-    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "jinja2" else name)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "jinja2" else name)
     fails(run("evaluate"), "Evaluating needs jinja2", "pip install 'faster-diffusion[eval]'")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faster_diffusion.cli.images import read_settings
+from faster_diffusion.generation.images import read_settings
 
 
 def pixels(path):

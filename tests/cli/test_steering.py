@@ -9,8 +9,8 @@ from peft.utils import get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
 
-from faster_diffusion.cli.images import read_settings
 from faster_diffusion.demo import scenes
+from faster_diffusion.generation.images import read_settings
 from tests import toys
 
 from .test_errors import fails

@@ -8,8 +8,8 @@ import faster_diffusion as fd
 from faster_diffusion import demo
 from faster_diffusion.demo.recognise import obeys
 from faster_diffusion.demo.scenes import held_out_prompts
-from faster_diffusion.evaluation import Settings
-from faster_diffusion.evaluation.metrics.pixels import psnr
+from faster_diffusion.generation.sampling import Settings
+from faster_diffusion.measuring.pixels import psnr
 
 PROMPTS = [*held_out_prompts(4, 1, seed=21), *held_out_prompts(4, 2, seed=21)]
 

@@ -8,9 +8,11 @@ from PIL import Image
 
 from faster_diffusion import demo
 from faster_diffusion.demo.recognise import obeys
-from faster_diffusion.evaluation import METRICS, Judges, Prompt, embedded_prompts, intervals
+from faster_diffusion.evaluation import METRICS, Judges
 from faster_diffusion.evaluation.metrics import Study, perceptual
-from faster_diffusion.evaluation.store import Store
+from faster_diffusion.generation.prompts import Prompt, embedded_prompts
+from faster_diffusion.measuring import intervals
+from faster_diffusion.measuring.store import Store
 
 PROMPTS = embedded_prompts(4)
 

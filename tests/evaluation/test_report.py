@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from faster_diffusion.evaluation import Value, report
-from faster_diffusion.evaluation.contest import FEWER_STEPS, KEY_STEPS, PEER
+from faster_diffusion.evaluation.line_up import FEWER_STEPS, KEY_STEPS, PEER
 from faster_diffusion.evaluation.report import plots
 from faster_diffusion.evaluation.report.pictures import chosen, data_uri
 from faster_diffusion.evaluation.report.sentences import sentences

@@ -16,7 +16,9 @@ from diffusers import StableDiffusionControlNetPipeline, StableDiffusionInpaintP
 from PIL import Image
 
 import faster_diffusion as fd
-from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Prompt, Settings, Value, turns
+from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Value, interleaved
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from tests.evaluation import tiny
 from tests.pipelines.rows.control import control_of
 from tests.pipelines.rows.images import upscale
@@ -107,8 +109,8 @@ def test_an_image_does_not_depend_on_its_batch(run, tmp_path):
 
 
 def test_arms_are_drawn_in_turn_every_other_batch_backwards(tmp_path, monkeypatch):
-    order, draw = [], turns.draw
-    monkeypatch.setattr(turns, "draw", lambda arm, *rest: [order.append(arm.name), draw(arm, *rest)][1])
+    order, draw = [], interleaved.draw
+    monkeypatch.setattr(interleaved, "draw", lambda arm, *rest: [order.append(arm.name), draw(arm, *rest)][1])
     tiny.run(tmp_path, arms=["paper", "dpm++:2"], settings=SHORT, judges=FEW)
     arms = ["untouched", "paper", "dpm++:2"]
     assert order == arms + arms + arms[::-1]  # the first time, operations are counted
@@ -117,7 +119,7 @@ def test_arms_are_drawn_in_turn_every_other_batch_backwards(tmp_path, monkeypatc
 KILLED = """
 import sys, time
 from pathlib import Path
-from faster_diffusion.evaluation import store
+from faster_diffusion.measuring import store
 from tests.evaluation import tiny
 
 write_whole = store.write_whole
@@ -151,7 +153,7 @@ def test_a_run_killed_while_it_writes_an_image_goes_on_to_the_same_results(run, 
 
 
 def test_a_finished_run_draws_nothing_again(run, monkeypatch):
-    monkeypatch.setattr(turns, "draw", None)
+    monkeypatch.setattr(interleaved, "draw", None)
     assert tiny.run(run.folder).to_dict()["arms"] == run.found.to_dict()["arms"]
 
 

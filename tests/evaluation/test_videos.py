@@ -6,10 +6,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from faster_diffusion import demo, videos
+from faster_diffusion import demo
 from faster_diffusion.demo import clips, scenes
-from faster_diffusion.evaluation import Judges, Prompt, Settings, world
-from faster_diffusion.evaluation.strips import cut, joined
+from faster_diffusion.evaluation import Judges, world
+from faster_diffusion.generation import videos
+from faster_diffusion.generation.filmstrip import cut, joined
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from tests import toys
 from tests.evaluation import tiny
 from tests.pipelines.rows.video import stable_video_diffusion, text_to_video, text_to_video_zero

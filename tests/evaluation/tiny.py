@@ -8,7 +8,9 @@ from typing import Any
 from diffusers import StableDiffusionPipeline
 
 from faster_diffusion.arms import Arm
-from faster_diffusion.evaluation import Evaluation, Judges, Prompt, Settings, evaluate
+from faster_diffusion.evaluation import Evaluation, Judges, evaluate
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from tests import toys
 
 ARMS = ("all", "paper", "dpm++:4", Arm.parse("steps:12", "finer"))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from faster_diffusion.stages import stage_names
+from faster_diffusion.models.stages import stage_names
 
 from .rows.common import STEPS, Row
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import faster_diffusion as fd
-from faster_diffusion.stages import stage_names
+from faster_diffusion.models.stages import stage_names
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import faster_diffusion as fd
-from faster_diffusion.reuse import Reuse
+from faster_diffusion.options.reuse import Reuse
 from tests.pipelines import oracle
 from tests.pipelines.rows import ROWS
 

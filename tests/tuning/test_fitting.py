@@ -9,7 +9,8 @@ from PIL import Image
 
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
-from faster_diffusion.evaluation import Prompt, Settings
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from faster_diffusion.tuning import fitting
 from tests.evaluation import tiny
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, EDMEulerScheduler
 
-from faster_diffusion import solvers
-from faster_diffusion.forecast import Forecast
+from faster_diffusion.models import schedulers
+from faster_diffusion.options.forecast import Forecast
 from faster_diffusion.tuning.placement import best_keys, influences, inner_products, recorded
 from tests import toys
 
@@ -51,7 +51,7 @@ def test_where_predictions_turn_is_where_key_steps_are():
 
 @pytest.mark.parametrize("solver", ["ddim", "ddim-trailing", "dpm++-trailing", "unipc-trailing", "euler"])
 def test_influences_are_the_steps_of_the_noise_to_signal_ratio_and_add_up_to_all_of_it(solver):
-    scheduler = solvers.make(solver, DDIMScheduler(**toys.SCHEDULER).config)
+    scheduler = schedulers.make(solver, DDIMScheduler(**toys.SCHEDULER).config)
     scheduler.set_timesteps(10)
     influence = influences(scheduler)
     first = float(scheduler.alphas_cumprod[round(float(scheduler.timesteps[0]))])

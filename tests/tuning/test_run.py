@@ -10,8 +10,8 @@ import torch
 
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
-from faster_diffusion.evaluation import Settings
-from faster_diffusion.profile import Profile
+from faster_diffusion.generation.sampling import Settings
+from faster_diffusion.options.profile import Profile
 from faster_diffusion.tuning import profiles
 from faster_diffusion.tuning import run as run_module
 from faster_diffusion.tuning.lab import Lab

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faster_diffusion.arms import Arm
-from faster_diffusion.forecast import Forecast
+from faster_diffusion.options.forecast import Forecast
 from faster_diffusion.tuning import Space
 from faster_diffusion.tuning.space import decoded_otherwise, denser_early
 from tests import toys

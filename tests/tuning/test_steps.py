@@ -8,7 +8,7 @@ import torch
 from diffusers import DDIMScheduler, EDMEulerScheduler
 
 from faster_diffusion.arms import Arm
-from faster_diffusion.evaluation import Settings
+from faster_diffusion.generation.sampling import Settings
 from faster_diffusion.tuning.following import Followed, Path
 from faster_diffusion.tuning.steps import SPREAD, best_steps
 from tests import toys

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from faster_diffusion.evaluation import Prompt, Settings
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from faster_diffusion.tuning import Space, Tuning, tune
 from tests.evaluation import tiny
 

@@ -10,13 +10,15 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..call import NetworkCall
-from ..noise_levels import inputs_of
-from ..partial import HIDDEN, SKIP, SKIPS
-from ..plan import Lanes, Plan
-from ..schedule import KeySteps
-from ..stages import layout_of, stage_names, unwrap
-from ..trees import leaves
+from ..engine.branches import Branches
+from ..engine.call import NetworkCall
+from ..engine.forward import HIDDEN, SKIP, SKIPS
+from ..engine.plan import Plan
+from ..engine.tensors import leaves
+from ..models.layout import unwrap
+from ..models.pipelines import inputs_of
+from ..models.stages import layout_of, stage_names
+from ..options.key_steps import KeySteps
 
 Role = Literal["input", "encoder", "decoder", "reused"]
 
@@ -57,13 +59,13 @@ class Capture:
         self._network, self._watchers = network, watchers
         self._layout = layout_of(network)
         self._plan = Plan(KeySteps.parse("all"), lambda: pipe.scheduler.timesteps, inputs_of(pipe))
-        self._lanes: Lanes[None] = Lanes()
+        self._branches: Branches[None] = Branches(lambda: None)
         self._order = self._lane = -1
 
     @property
     def calls_a_step(self) -> int:
         """How many calls of the network a step makes."""
-        return len(self._lanes.slots)
+        return len(self._branches)
 
     def hooks(self) -> Iterator[Any]:
         """Puts them on, one after another."""
@@ -91,13 +93,14 @@ class Capture:
 
     def _begin(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         call = NetworkCall(self._network, self._layout, args, kwargs)
-        order = self._plan.trajectory.order_of(call.timestep)
+        order = self._plan.trajectory.step_of(call.timestep)
         if order is None:
             raise ValueError(
                 f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value, "
                 "so the steps of this run cannot be told apart."
             )
-        self._order, self._lane = order, self._lanes.turn(self._plan.trajectory, order)
+        self._branches.turn(self._plan.trajectory, order)
+        self._order, self._lane = order, self._branches.number
         self._show("input", self._layout.sample, call.sample)
 
     def _stage(self, role: Role, name: str, output: Any) -> None:

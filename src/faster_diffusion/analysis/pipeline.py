@@ -13,11 +13,10 @@ import torch
 from torch import nn
 
 from ..api import enable, is_enabled
-from ..compiled import is_compiled_whole
-from ..config import PropagationConfig
-from ..reuse import Reuse
-from ..schedule import KeySteps
-from ..stages import layout_of, network_of, stage_names
+from ..engine.compiled import is_compiled_whole
+from ..models.pipelines import network_of
+from ..models.stages import layout_of, stage_names
+from ..options.config import PropagationConfig
 from .capture import observed
 from .change import Change, ChangeMeter
 from .drift import Drift, DriftMeter
@@ -129,7 +128,7 @@ def analyze(
         drift.end_run()
         if not number:
             seen = pictures.result(decoder_of(pipe), image_of(output))
-    split = Reuse.parse(config.reuse).split(network)
+    split = config.reuse.split(network)
     timed = partial(record, pipe, network, partial(sample, 0), split=split, calls_a_step=capture.calls_a_step)
     untouched = timed("untouched")
     with enable(pipe, config):
@@ -137,7 +136,7 @@ def analyze(
         accelerated = timed(f"key steps {config.key_steps}")
     drifted = drift.result()
     suggestions = suggest(drifted, keys)
-    plan = KeySteps.parse(config.key_steps)
+    plan = config.key_steps
     orders = plan.orders(len(pipe.scheduler.timesteps))
     return Analysis(
         pipeline=type(pipe).__name__,

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation.extra import check_extra
+from ..measuring.extras import check_extra
 from . import plots
 from .suggest import Placement
 from .timeline import KEY, chrome_trace

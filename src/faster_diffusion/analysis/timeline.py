@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..active import watched
-from ..reuse import Split
-from ..stages import stage_names, unwrap
+from ..engine.interception import watched
+from ..models.layout import unwrap
+from ..models.stages import stage_names
+from ..options.reuse import Split
 
 KEY, REUSED, ANSWERED = "key", "reused", "answered"  # kinds of network calls: all runs; a part; nothing
 CALL = "network call"  # the row of these

@@ -9,9 +9,8 @@ from typing import Any
 
 import faster_diffusion as fd
 
-from .. import solvers
-from ..config import PropagationConfig
-from ..correction import Correction
+from ..models import schedulers
+from ..options.config import PropagationConfig
 from . import grammar
 from .peers import Peer
 
@@ -20,7 +19,7 @@ from .peers import Peer
 class Arm:
     """A solver and its number of steps, encoder propagation, and peers; each may be left out. See ``parse``."""
 
-    solver: str | None = None  # of ``solvers.SOLVERS``; the pipeline's own by default
+    solver: str | None = None  # of ``schedulers.SOLVERS``; the pipeline's own by default
     step_count: int | None = None
     propagation: PropagationConfig | None = None
     peers: tuple[Peer, ...] = ()
@@ -70,7 +69,7 @@ class Arm:
         if fd.is_enabled(pipe):
             raise ValueError("The pipeline is accelerated already; fd.disable(pipe) makes it ready for arms.")
         with ExitStack() as stack:
-            stack.enter_context(solvers.used(self._scheduler(pipe), pipe))
+            stack.enter_context(schedulers.used(self._scheduler(pipe), pipe))
             for peer in self.peers:
                 stack.enter_context(peer.applied(pipe))
             yield stack.enter_context(fd.enable(pipe, self.propagation)) if self.propagation else None
@@ -78,15 +77,15 @@ class Arm:
     def _scheduler(self, pipe: Any) -> Any:
         """That of a pipeline which samples this way; its own, if that does."""
         own = getattr(pipe, "scheduler", None)
-        correction = Correction.parse(self.propagation.correction) if self.propagation else None
+        timesteps = self.propagation.timesteps if self.propagation else None
         if self.solver is None:
-            return solvers.through(own, correction)
+            return schedulers.through(own, timesteps)
         if own is None:
             raise ValueError(f"{type(pipe).__name__} has no scheduler that {self.solver} could take the place of.")
         if own.config.get("timestep_type") == "continuous" and self.solver != "euler":
             name = type(pipe).__name__
             raise ValueError(f"{name} has continuous timesteps, which only euler takes; {self.solver} does not.")
-        return solvers.through(solvers.make(self.solver, own.config), correction)
+        return schedulers.through(schedulers.make(self.solver, own.config), timesteps)
 
     def applicable(self, pipe: Any) -> str | None:
         """Why this arm cannot be used on a pipeline, in a sentence; ``None`` if it can."""

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..config import PriorNoise, PropagationConfig
-from ..correction import Correction
-from ..forecast import Forecast
-from ..gate import Gate
-from ..profile import Profile
-from ..reuse import Reuse
-from ..schedule import PRESETS, KeySteps
-from ..solvers import SOLVERS
+from ..models.schedulers import SOLVERS
+from ..options.config import PropagationConfig
+from ..options.correction import Correction
+from ..options.forecast import Forecast
+from ..options.gate import Gate
+from ..options.key_steps import PRESETS, KeySteps
+from ..options.prior_noise import PriorNoise
+from ..options.profile import Profile
+from ..options.reuse import Reuse
 from .peers import PEERS, DeepCache, Peer, TGate, ToMe
 
 UNTOUCHED = "untouched"
@@ -51,15 +52,15 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
         parts.append(str(propagation.key_steps))
         if propagation.reuse != Reuse():
             parts.append(str(propagation.reuse))
-        forecast = Forecast.parse(propagation.forecast)
+        forecast = propagation.forecast
         if forecast.order:
             parts.append(f"forecast:{forecast.order}" + (f":{forecast.damping:g}" if forecast.damping != 1 else ""))
-        gate = Gate.parse(propagation.gate)
+        gate = propagation.gate
         if gate is not None:
             parts.append(f"gate:{gate.tolerance:g}" + (f":{gate.longest}" if gate.longest != Gate.longest else ""))
         if propagation.guidance_until is not None:
             parts.append(f"guidance:{propagation.guidance_until:g}")
-        correction = Correction.parse(propagation.correction)
+        correction = propagation.correction
         if correction is not None:
             parts.append(f"corrected:{correction.source or 'not saved'}")
         if propagation.parallel is not True:
@@ -116,7 +117,7 @@ def _correction(part: str, path: str) -> Correction:
     """That of a profile."""
     if not path:
         raise ValueError(f"Arm part {part!r} lacks the profile that has the correction, as in corrected:fitted.json.")
-    correction = Correction.parse(Profile.load(path).config.correction)
+    correction = Profile.load(path).config.correction
     if correction is None:
         raise ValueError(f"Arm part {part!r}: that profile has no correction; fd.fit makes one that has.")
     return replace(correction, source=path)

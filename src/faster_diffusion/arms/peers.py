@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Protocol
 
 from torch import nn
 
-from ..stages import is_known, layout_of, network_of
+from ..models.pipelines import network_of
+from ..models.stages import is_known, layout_of
 
 
 class Peer(Protocol):

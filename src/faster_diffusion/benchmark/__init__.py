@@ -3,7 +3,7 @@
 The command is `faster-diffusion bench`.
 """
 
-from .machine import machine
-from .timing import Timings, UNetTimer, interleave
+from ..measuring.machine import machine
+from ..measuring.timing import Timings, UNetTimer, interleave
 
 __all__ = ["Timings", "UNetTimer", "interleave", "machine"]

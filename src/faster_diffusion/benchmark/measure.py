@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from ..arms import Arm
-from ..stages import stage_names
+from ..measuring.flops import Flops, count_flops
+from ..measuring.machine import machine
+from ..measuring.timing import Timings, interleave
+from ..models.stages import stage_names
 from .cases import GRAPHS, UNTOUCHED, Case
-from .counting import Flops, count_flops
-from .machine import machine
 from .memory import peak_memory
 from .prepared import Prepared, prepare
-from .timing import Timings, interleave
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import sys
 import torch
 
 from ..arms import Arm
+from ..measuring.machine import MALLOC
 from .cases import Case
-from .machine import MALLOC
 from .prepared import Prepared, prepare
 
 

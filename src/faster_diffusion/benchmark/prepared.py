@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from .. import demo
-from ..stages import network_of
+from ..models.pipelines import network_of
 from .architectures import ARCHITECTURES, Architecture, Size
 from .architectures.architecture import picture
 from .cases import Case

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..measuring.timing import Timings
 from .cases import Case
-from .timing import Timings
 
 COLUMNS = (
     "arm",

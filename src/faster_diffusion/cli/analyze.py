@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import analysis, demo, solvers
-from ..evaluation.extra import check_extra
-from . import models, options, sampling
+from .. import analysis, demo
+from ..generation import loading, requests
+from ..measuring.extras import check_extra
+from ..models import schedulers
+from . import options
 from .errors import CliError, one_line
 
 PROMPTS = ("a cat wearing sunglasses", "a wooden boat on a lake at sunrise", "a bowl of fruit", "a street in the rain")
@@ -48,11 +50,11 @@ def analyze(
     counts = _counts(suggest)
     options.check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise=False)
-    pipe = models.load(model, dtype, device)
+    pipe = loading.load(model, dtype, device)
     if scheduler is not None:
-        pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
-    sampling.check_size(pipe, height=height, width=width)
-    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
+        pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
+    requests.check_size(pipe, {"--height": height, "--width": width})
+    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
     wanted = {"guidance_scale": guidance, "height": height, "width": width}

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ..arms import Arm, read_arms
-from ..benchmark import machine
 from ..benchmark.architectures import ARCHITECTURES, Size
 from ..benchmark.cases import MODES, SUITES, Case, Suite, case
 from ..benchmark.measure import measure
 from ..benchmark.report import COLUMNS, caption, rows
 from ..benchmark.results import Results
-from . import models, options
+from ..generation import loading
+from ..measuring.machine import machine
+from . import options
 from .errors import FAILED, CliError, one_line
 
 WIDTH = 150  # of tables that are not written to a terminal
@@ -69,7 +70,7 @@ def bench(
     if chosen is None:
         for name in model or ():
             _check_model(name)
-        device = models.check_device(device)
+        device = loading.check_device(device)
         more |= {"device": device, "dtype": _dtype(dtype, device)}
         wanted = [
             _case(name, batch=count, size=side, mode=how, **more)
@@ -196,13 +197,13 @@ def _size(text: str) -> Size:
 
 
 def _dtype(name: str | None, device: str) -> str:
-    return str(models.check_dtype(name, device)).removeprefix("torch.")
+    return str(loading.check_dtype(name, device)).removeprefix("torch.")
 
 
 def _check_model(name: str) -> None:
     if name not in ARCHITECTURES:
         try:
-            models.folder_of(name)
+            loading.folder_of(name)
         except CliError as error:
             raise CliError(f"{error} Architectures with random weights: {', '.join(ARCHITECTURES)}.") from error
 
@@ -210,6 +211,6 @@ def _check_model(name: str) -> None:
 def _check_device(wanted: Sequence[Case]) -> None:
     for device in dict.fromkeys(one.device for one in wanted):
         try:
-            models.check_device(device)
+            loading.check_device(device)
         except CliError as error:
             raise CliError(f"{error}. --device cpu measures there; --dry-run lists the cases.") from error

@@ -11,7 +11,8 @@ from PIL import Image
 
 from .. import demo as embedded
 from ..demo import recognise
-from . import comparison, images, models, options, sampling
+from ..generation import comparison, images, loading, requests
+from . import options
 from .errors import one_line
 
 ROUNDS = 3
@@ -42,11 +43,11 @@ def demo(
 ) -> None:
     """Samples the embedded model, original and accelerated from the same seeds, and shows both side by side."""
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
-    pipe = models.load("scenes", device=device)
-    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
-    wanted = sampling.requests(embedded.prompts(prompts, seed), 1, seed)
-    settings = sampling.Settings(steps, embedded.GUIDANCE_SCALE)
-    both = comparison.compare(pipe, wanted, settings, acceleration, batch_size=prompts, rounds=ROUNDS)
+    pipe = loading.load("scenes", device=device)
+    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
+    wanted = requests.requests(embedded.prompts(prompts, seed), 1, seed)
+    settings = requests.RequestSettings(steps, embedded.GUIDANCE_SCALE)
+    both = comparison.compare(pipe, wanted, settings, acceleration.config(), batch_size=prompts, rounds=ROUNDS)
     agreements = {
         "original": _agreement(both.original, both.wanted),
         "accelerated": _agreement(both.accelerated, both.wanted),
@@ -70,7 +71,7 @@ def demo(
     typer.echo(f"Picture: {out}")
 
 
-def _agreement(pictures: Sequence[Image.Image], wanted: Sequence[sampling.Request]) -> Agreement:
+def _agreement(pictures: Sequence[Image.Image], wanted: Sequence[requests.Request]) -> Agreement:
     prompts = [request.prompt for request in wanted]
     obeyed = sum(recognise.obeys(picture, prompt).all_right for picture, prompt in zip(pictures, prompts, strict=True))
     return Agreement(obeyed, len(prompts), fmean(embedded.clip_score(list(pictures), prompts)))

@@ -11,6 +11,8 @@ import torch
 import transformers
 import typer
 
+from ..generation.errors import InputError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FAILED, USAGE = 1, 2  # exit codes
@@ -33,6 +35,8 @@ def one_line(command: Command) -> Command:
             return command(*args, **kwargs)
         except CliError as error:
             _fail(str(error), error.code)
+        except InputError as error:
+            _fail(str(error), USAGE)
         except torch.OutOfMemoryError:
             _fail("Out of memory. Try --sequential, --dtype float16, or a smaller --height and --width.", FAILED)
         except (ValueError, OSError, ImportError) as error:
@@ -50,11 +54,6 @@ def show_our_warnings_only() -> None:
     for library in (diffusers.utils.logging, transformers.utils.logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message without the advice some libraries append to it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class _Echo(logging.Handler):

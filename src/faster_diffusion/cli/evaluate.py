@@ -10,17 +10,20 @@ from typing import Annotated, Any
 import diffusers
 import typer
 
-from .. import demo, solvers
+from .. import demo
 from ..arms import Arm, read_arms
-from ..evaluation import METRICS, Judges, Settings, report
+from ..evaluation import METRICS, Judges, report
 from ..evaluation import evaluate as run
-from ..evaluation.contest import DEFAULT_ARMS, line_up
-from ..evaluation.extra import check_extra
+from ..evaluation.dry_run import Model, forecast
 from ..evaluation.features import EMBEDDED
-from ..evaluation.forecast import Model, forecast
-from ..evaluation.prompts import repeated
-from ..videos import as_video_pipeline
-from . import models, options, sampling
+from ..evaluation.line_up import DEFAULT_ARMS, line_up
+from ..generation import loading, requests
+from ..generation.prompts import repeated
+from ..generation.sampling import Settings
+from ..generation.videos import as_video_pipeline
+from ..measuring.extras import check_extra
+from ..models import schedulers
+from . import options
 from .errors import FAILED, CliError, one_line
 from .prompts import prompts_for
 
@@ -89,8 +92,8 @@ def evaluate(
         clip or (EMBEDDED if embedded else None),
         real,
     )
-    device = models.check_device(device)
-    models.check_dtype(dtype, device)
+    device = loading.check_device(device)
+    loading.check_dtype(dtype, device)
     foreseen = forecast(contest, wanted, settings, judges, [_known(name, scheduler) for name in names], out, device)
     if dry_run:
         typer.echo(f"{' then '.join(names)}: {len(wanted)} prompts, {len(contest)} arms.")
@@ -103,8 +106,8 @@ def evaluate(
         pipes[-1] = as_video_pipeline(pipes[-1])
     for pipe in pipes:
         if scheduler is not None:
-            pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
-    sampling.check_size(pipes[0], height=height, width=width)
+            pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
+    requests.check_size(pipes[0], {"--height": height, "--width": width})
     title = " then ".join(names)
     found = run(pipes, contest, wanted, settings, judges, out=out, name=title, progress=sys.stderr.isatty())
     typer.echo(f"{report.markdown(found)}\n\nReport: {out / 'report.html'}")
@@ -130,9 +133,9 @@ def _arms(specs: Sequence[str], file: Path | None) -> list[Arm]:
 def _known(name: str, scheduler: str | None) -> Model:
     """What a model's configs say, if they are at hand."""
     try:
-        config = models.read_config(name, "scheduler/scheduler_config.json")
-        network = models.read_config(name, "unet/config.json")
-        vae = models.read_config(name, "vae/config.json") or {}
+        config = loading.read_config(name, "scheduler/scheduler_config.json")
+        network = loading.read_config(name, "unet/config.json")
+        vae = loading.read_config(name, "vae/config.json") or {}
     except CliError as error:
         if error.code != FAILED:
             raise
@@ -142,17 +145,17 @@ def _known(name: str, scheduler: str | None) -> Model:
     side = (network or {}).get("sample_size")
     factor = 2 ** (len(vae["block_out_channels"]) - 1) if "block_out_channels" in vae else 1
     return Model(
-        solvers.make(scheduler, own.config) if scheduler and own is not None else own,
+        schedulers.make(scheduler, own.config) if scheduler and own is not None else own,
         (side * factor, side * factor) if isinstance(side, int) else None,
     )
 
 
 def _load(names: Sequence[str], dtype: str | None, device: str) -> list[Any]:
     """The pipelines. Those of DeepFloyd-IF share their text encoder, which is larger than all the rest."""
-    pipes = [models.load(names[0], dtype, device)]
+    pipes = [loading.load(names[0], dtype, device)]
     for name in names[1:]:
-        encoder = ((models.read_config(name, "model_index.json") or {}).get("text_encoder") or ("", ""))[1]
+        encoder = ((loading.read_config(name, "model_index.json") or {}).get("text_encoder") or ("", ""))[1]
         shared = encoder == "T5EncoderModel" == type(getattr(pipes[0], "text_encoder", None)).__name__
         parts = {part: getattr(pipes[0], part) for part in ("text_encoder", "tokenizer")} if shared else {}
-        pipes.append(models.load(name, dtype, device, **parts))
+        pipes.append(loading.load(name, dtype, device, **parts))
     return pipes

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from .. import demo
-from ..evaluation import Settings
-from ..profile import SUFFIX, Profile
+from ..generation import loading, requests
+from ..generation.sampling import Settings
+from ..options.profile import SUFFIX, Profile
 from ..tuning import fit as run
-from . import models, options, sampling
+from . import options
 from .errors import CliError, one_line
 from .prompts import prompts_for
 
@@ -50,8 +51,8 @@ def fit(
     wanted = prompts_for(model, prompts, fitted + held_out, seed)
     if len(wanted) <= held_out:
         raise CliError(f"{prompts} has {len(wanted)} prompts; with {held_out} held out none is left to fit.")
-    pipe = models.load(model, dtype, device)
-    sampling.check_size(pipe, height=height, width=width)
+    pipe = loading.load(model, dtype, device)
+    requests.check_size(pipe, {"--height": height, "--width": width})
     settings = Settings(guidance=guidance, negative=negative, height=height, width=width)
     profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference=reference, place=place)
     profile.save(out)

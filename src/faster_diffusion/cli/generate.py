@@ -10,8 +10,10 @@ import typer
 
 import faster_diffusion as fd
 
-from .. import demo, solvers
-from . import comparison, images, models, options, sampling, steering
+from .. import demo
+from ..generation import comparison, images, loading, requests, steering
+from ..models import schedulers
+from . import options
 from .errors import CliError, one_line
 
 GUIDANCE_SCALE = 7.5  # of Stable Diffusion; the embedded models have their own
@@ -30,13 +32,13 @@ def generate(
     batch_size: Annotated[int, typer.Option(min=1, help="Images sampled at once; changes no image.")] = 4,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
-    image: steering.ImageOption = None,
-    strength: steering.StrengthOption = None,
-    control: steering.ControlOption = None,
-    controlnet: steering.ControlNetOption = None,
-    control_scale: steering.ControlScaleOption = 1.0,
-    lora: steering.LoraOption = None,
-    embedding: steering.EmbeddingOption = None,
+    image: options.ImageOption = None,
+    strength: options.StrengthOption = None,
+    control: options.ControlOption = None,
+    controlnet: options.ControlNetOption = None,
+    control_scale: options.ControlScaleOption = 1.0,
+    lora: options.LoraOption = None,
+    embedding: options.EmbeddingOption = None,
     key_steps: options.KeyStepsOption = "paper",
     parallel: options.ParallelOption = True,
     prior_noise: options.PriorNoiseOption = True,
@@ -48,21 +50,21 @@ def generate(
     out: Annotated[Path, typer.Option(help="A folder, or a .png file if one image is made.")] = Path("out"),
 ) -> None:
     """Makes images from prompts, accelerated. Every PNG carries its settings."""
-    wanted = sampling.requests(prompt, num_images, seed)
+    wanted = requests.requests(prompt, num_images, seed)
     _check_out(out, len(wanted))
     options.check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     steered = steering.Steering(lora or (), embedding or (), image, strength, control, controlnet, control_scale)
-    pipe = models.load(model, dtype, device)
+    pipe = loading.load(model, dtype, device)
     _check_takes_prompts(pipe)
     if scheduler is not None:
-        pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
+        pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
     pipe = steered.applied(pipe)
-    sampling.check_size(pipe, height=height, width=width)
-    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
+    requests.check_size(pipe, {"--height": height, "--width": width})
+    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
     if guidance is None:
         guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
-    settings = sampling.Settings(steps, guidance, negative, height, width, steered)
+    settings = requests.RequestSettings(steps, guidance, negative, height, width, steered)
     shared = {
         "model": model,
         **settings.to_dict(),
@@ -74,11 +76,11 @@ def generate(
     }
     paths = [_path(out, request, len(wanted)) for request in wanted]
     if compare:
-        both = comparison.compare(pipe, wanted, settings, acceleration, batch_size)
+        both = comparison.compare(pipe, wanted, settings, acceleration.config(), batch_size)
         _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps")
         return
     handle = fd.enable(pipe, acceleration.config())
-    for request, path, made in zip(wanted, paths, sampling.sample(pipe, wanted, settings, batch_size), strict=True):
+    for request, path, made in zip(wanted, paths, requests.sample(pipe, wanted, settings, batch_size), strict=True):
         images.save(made, path, {**shared, **asdict(request)})
         typer.echo(path)
     typer.echo(handle.summary())
@@ -111,7 +113,7 @@ def _check_takes_prompts(pipe: Any) -> None:
         raise CliError(f"{type(pipe).__name__} has no tokenizer, so it cannot read prompts.")
 
 
-def _path(out: Path, request: sampling.Request, count: int) -> Path:
+def _path(out: Path, request: requests.Request, count: int) -> Path:
     if out.suffix.lower() == ".png" and count == 1:
         return out
     slug = re.sub(r"\W+", "-", request.prompt.lower()).strip("-")[:60].rstrip("-")

@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..flops import stage_flops, twin
-from ..inputs import network_inputs
-from ..stages import LAYOUTS, layout_of, stage_names
-from . import models, options
+from ..accounting.flops import stage_flops, twin
+from ..generation import loading
+from ..models.families import LAYOUTS
+from ..models.inputs import network_inputs
+from ..models.stages import layout_of, stage_names
+from . import options
 from .errors import CliError, one_line
 
 GUIDED = 2  # rows of a network call: with and without the prompt
@@ -121,7 +123,7 @@ def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
 
 
 def _network_config(model: str) -> dict[str, Any]:
-    index = models.read_config(model, "model_index.json")
+    index = loading.read_config(model, "model_index.json")
     component = ""
     if index is not None:
         transformer = index.get("transformer", ("", ""))[1] in LAYOUTS
@@ -130,7 +132,7 @@ def _network_config(model: str) -> dict[str, Any]:
             raise CliError(
                 f"{model} is a {index.get('_class_name')}, which has no UNet. Networks known: {', '.join(LAYOUTS)}."
             )
-    config = models.read_config(model, f"{component}/config.json" if component else "config.json")
+    config = loading.read_config(model, f"{component}/config.json" if component else "config.json")
     if config is None:
         raise CliError(f"{model} has neither unet/config.json nor config.json, so its network is not known.")
     return config
@@ -145,9 +147,9 @@ def _network_class(config: dict[str, Any]) -> type:
 
 
 def _pixels_per_latent(model: str) -> int:
-    vae = models.read_config(model, "vae/config.json")
+    vae = loading.read_config(model, "vae/config.json")
     blocks = (vae or {}).get("block_out_channels")
-    return 2 ** (len(blocks) - 1) if blocks else 1 if models.read_config(model, "model_index.json") else 8
+    return 2 ** (len(blocks) - 1) if blocks else 1 if loading.read_config(model, "model_index.json") else 8
 
 
 def _latent(pixels: int | None, factor: int, config: dict[str, Any]) -> int:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..config import PropagationConfig
-from ..schedule import Explicit, KeySteps
-from ..solvers import SOLVERS, check
+from ..models.schedulers import SOLVERS, check
+from ..options.config import PropagationConfig
+from ..options.key_steps import Explicit, KeySteps
 from .errors import CliError
 
 Model = Annotated[str, typer.Argument(help="An embedded model, a folder in diffusers format, or a hub id.")]
@@ -39,6 +40,23 @@ DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; 
 DtypeOption = Annotated[
     str | None, typer.Option(help="float32, float16 or bfloat16; float16 on a GPU by default, else float32.")
 ]
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option("--lora", metavar="LORA[:WEIGHT]", help="A folder, file or hub id of a LoRA; may be repeated."),
+]
+EmbeddingOption = Annotated[
+    list[str] | None,
+    typer.Option("--embedding", help="A folder, file or hub id of a textual inversion; may be repeated."),
+]
+ImageOption = Annotated[Path | None, typer.Option("--image", help="A picture to start from.")]
+StrengthOption = Annotated[
+    float | None, typer.Option("--strength", min=0, max=1, help="How far to leave --image, 0 to 1; 0.8 by default.")
+]
+ControlOption = Annotated[Path | None, typer.Option("--control", help="A picture to follow: edges, a pose, a depth.")]
+ControlNetOption = Annotated[
+    str | None, typer.Option("--controlnet", help="A folder or hub id of the ControlNet that reads --control.")
+]
+ControlScaleOption = Annotated[float, typer.Option("--control-scale", min=0, help="How closely to follow --control.")]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import demo
-from ..evaluation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts
-from . import models
+from ..generation import loading
+from ..generation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts
 from .errors import CliError
 
 EMBEDDED = 64  # of those that embedded models understand, unless told how many
@@ -22,7 +22,7 @@ def prompts_for(model: str, path: Path | None, count: int | None, seed: int) -> 
         if not path.exists():
             raise CliError(f"There is no file or folder {path}.")
         return read_prompts(path, seed)[:count]
-    classes = (models.read_config(model, "model_index.json") or {}).get("id2label")
+    classes = (loading.read_config(model, "model_index.json") or {}).get("id2label")
     if classes:
         return class_prompts(classes.values(), count, seed)
     if model in demo.available():

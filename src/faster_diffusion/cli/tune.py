@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from .. import demo, solvers
+from .. import demo
 from ..arms import Arm
-from ..evaluation import Settings
-from ..evaluation.extra import check_extra
+from ..generation import loading, requests
+from ..generation.sampling import Settings
+from ..measuring.extras import check_extra
+from ..models import schedulers
 from ..tuning import Space, report
 from ..tuning import tune as run
-from . import models, options, sampling
+from . import options
 from .errors import CliError, one_line
 from .prompts import prompts_for
 
@@ -66,10 +68,10 @@ def tune(
     wanted = prompts_for(model, prompts, calibration + held_out, seed)
     if len(wanted) < 2:
         raise CliError(f"{prompts} has {len(wanted)} prompt; tuning needs some to choose by and some to confirm with.")
-    pipe = models.load(model, dtype, device)
+    pipe = loading.load(model, dtype, device)
     if scheduler is not None:
-        pipe.scheduler = solvers.make(scheduler, pipe.scheduler.config)
-    sampling.check_size(pipe, height=height, width=width)
+        pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
+    requests.check_size(pipe, {"--height": height, "--width": width})
     found = run(
         pipe,
         wanted,

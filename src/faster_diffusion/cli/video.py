@@ -10,17 +10,18 @@ import typer
 
 import faster_diffusion as fd
 
-from .. import demo, videos
-from . import models, options, sampling
+from .. import demo
+from ..generation import loading, requests, videos
+from ..generation.steering import read_image
+from . import options
 from .errors import CliError, one_line
-from .steering import ImageOption, read_image
 
 
 @one_line
 def video(
     prompt: Annotated[str, typer.Argument(metavar="[PROMPT]", help="What the video shows.", show_default=False)] = "",
     model: options.ModelOption = "scenes",
-    image: ImageOption = None,
+    image: options.ImageOption = None,
     frames: Annotated[int, typer.Option(min=2, help="How many.")] = 8,
     fps: Annotated[int, typer.Option(min=1, help="Frames a second.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 50,
@@ -39,9 +40,9 @@ def video(
     if out.suffix.lower() not in (".gif", ".webp"):
         raise CliError(f"--out {out} is neither a .gif nor a .webp file.")
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
-    pipe = videos.as_video_pipeline(models.load(model, dtype, device))
-    sampling.check_size(pipe, height=height, width=width)
-    acceleration.orders(sampling.network_calls(pipe.scheduler, steps))
+    pipe = videos.as_video_pipeline(loading.load(model, dtype, device))
+    requests.check_size(pipe, {"--height": height, "--width": width})
+    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
     call: dict[str, Any] = {"num_inference_steps": steps, "generator": torch.Generator("cpu").manual_seed(seed)}

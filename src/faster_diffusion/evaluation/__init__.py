@@ -8,10 +8,10 @@
 Needs the extra ``eval``. The command is `faster-diffusion evaluate`.
 """
 
-from .drawing import Settings
+from ..generation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts
+from ..generation.sampling import Settings
 from .judging import Judges
 from .metrics import METRICS, Metric, Value
-from .prompts import Prompt, class_prompts, embedded_prompts, read_prompts
 from .results import Evaluation
 from .run import evaluate
 

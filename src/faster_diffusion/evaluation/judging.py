@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..generation.prompts import Prompt
+from ..measuring.store import Store
 from . import real
-from .contest import UNTOUCHED
 from .features import load_extractor, load_scorer
+from .line_up import UNTOUCHED
 from .metrics import METRICS, Material, Need, Study, Value
-from .prompts import Prompt
 from .results import Column
-from .store import Store
 
 
 @dataclass(frozen=True)

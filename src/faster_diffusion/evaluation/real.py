@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from ..generation.prompts import Prompt, pictures_in
 from . import world
-from .prompts import Prompt, pictures_in
 
 
 @dataclass(frozen=True)

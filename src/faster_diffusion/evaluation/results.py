@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..generation.prompts import Prompt
 from .metrics import Value
-from .prompts import Prompt
 
 EQUAL = "identical"  # how an infinite figure is written: JSON has no infinity
 

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..benchmark import machine
 from ..files import write_json
+from ..generation.filmstrip import cut
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, check_askable, frames_drawn
+from ..measuring.extras import check_extra
+from ..measuring.fingerprint import fingerprint, versions
+from ..measuring.machine import machine
+from ..measuring.store import Store
 from . import report
-from .contest import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
-from .drawing import Settings, check_askable, frames_drawn
-from .extra import check_extra
-from .fingerprint import fingerprint, versions
+from .interleaved import Turns
 from .judging import Judges
-from .prompts import Prompt
+from .line_up import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
 from .results import ArmResult, Evaluation
-from .store import Store
-from .strips import cut
-from .turns import Turns
 
 
 def evaluate(

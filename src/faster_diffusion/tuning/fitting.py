@@ -17,15 +17,18 @@ from typing import Any
 
 import torch
 
-from .. import solvers, videos
-from ..active import watched
 from ..arms import Arm
-from ..config import PropagationConfig
-from ..correction import TERMS, Correction
-from ..evaluation.drawing import Settings, check_askable
-from ..evaluation.prompts import Prompt
-from ..profile import Fingerprint, Profile, Solver
-from ..stages import network_of
+from ..engine.interception import watched
+from ..generation import videos
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, check_askable
+from ..models import schedulers
+from ..models.fingerprint import Fingerprint
+from ..models.pipelines import network_of
+from ..models.schedulers import Solver
+from ..options.config import PropagationConfig
+from ..options.correction import TERMS, Correction
+from ..options.profile import Profile
 from . import placement
 from .following import Followed, Listener, Once, Path, follow
 from .steps import best_steps
@@ -98,7 +101,7 @@ def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings, *, place
             raise ValueError("Steps are placed for runs from noise alone; these start from a picture.")
         with arm.applied(pipe):
             pipe.scheduler.set_timesteps(steps)
-            placement.signals(solvers.placed(pipe.scheduler, pipe.scheduler.timesteps.tolist()), ())
+            placement.signals(schedulers.placed(pipe.scheduler, pipe.scheduler.timesteps.tolist()), ())
     fitting = _Fitting(pipe, Path(), (), 1)
 
     def check(prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
@@ -157,7 +160,7 @@ def _short(arm: Arm, pipe: Any) -> tuple[Solver, int]:
     if arm.propagation is not None and arm.propagation.correction is not None:
         raise ValueError(f"{arm.spec!r} has a correction already; leave it out to fit another.")
     with arm.applied(pipe):
-        calls = solvers.network_calls(pipe.scheduler, arm.step_count)
+        calls = schedulers.network_calls(pipe.scheduler, arm.step_count)
         if calls != arm.step_count:
             raise ValueError(
                 f"A correction is fitted for one network call a step; {arm.spec} makes {calls} in {arm.step_count}."

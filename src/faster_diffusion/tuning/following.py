@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
-from .. import solvers
-from ..active import watched
 from ..arms import Arm
-from ..correction import Terms
-from ..evaluation.drawing import Settings, draw, quiet
-from ..evaluation.prompts import Prompt
-from ..stages import layout_of, network_of
+from ..engine.correction import Terms
+from ..engine.interception import watched
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, draw, quiet
+from ..models import schedulers
+from ..models.pipelines import network_of
+from ..models.stages import layout_of
 from .stepping import stepping
 
 
@@ -94,10 +95,10 @@ def follow(
         return prediction
 
     with quiet([pipe]), arm.applied(pipe):
-        scheduler = pipe.scheduler if timesteps is None else solvers.placed(pipe.scheduler, timesteps)
+        scheduler = pipe.scheduler if timesteps is None else schedulers.placed(pipe.scheduler, timesteps)
         with (
             watched(network_of(pipe), listener.watch) if listen else nullcontext(),
-            solvers.used(scheduler, pipe),
+            schedulers.used(scheduler, pipe),
             _following(scheduler, keep if listen else change) as path,
         ):
             draw(arm, [pipe], prompts, settings)
@@ -108,7 +109,7 @@ class Listener:
     """Hears what the network says, and makes the terms of a correction of it."""
 
     def __init__(self, pipe: Any) -> None:
-        self._prompted = layout_of(network_of(pipe)).prompted
+        self._conditional = layout_of(network_of(pipe)).conditional
         self._name = type(pipe).__name__
         self._outputs: list[torch.Tensor] = []  # of the network since the last step
         self._terms: Terms | None = None
@@ -127,7 +128,7 @@ class Listener:
         if times in (1, 2):
             if self._terms is None:
                 self.shape = sample.shape[1], times == 2
-                self._terms = Terms(*self.shape, self._prompted)
+                self._terms = Terms(*self.shape, self._conditional)
             terms = self._terms.at(order, outputs[0], torch.cat([sample] * int(times)))
             if terms.shape[:-1] == sample.shape:
                 return terms

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..evaluation.intervals import LEVEL
+from ..measuring.intervals import LEVEL
 
 
 def front(costs: Mapping[str, float], merits: Mapping[str, float]) -> list[str]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..arms import Arm
-from ..evaluation.drawing import Settings, draw
-from ..evaluation.metrics.pixels import decibels, mean_square_error
-from ..evaluation.prompts import Prompt
-from ..evaluation.store import Store, slug
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, draw
+from ..measuring.pixels import decibels, mean_square_error
+from ..measuring.store import Store, slug
 from .records import Records
 
 CALIBRATION, HELD_OUT = "calibration", "held-out"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 from typing import Any
 
-from .. import solvers
 from ..arms import Arm
-from ..profile import Solver
+from ..models import schedulers
+from ..models.schedulers import Solver
 from .halving import front
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point
 from .speed import Times
@@ -17,7 +17,7 @@ from .speed import Times
 def own_solver(pipe: Any, names: Sequence[str]) -> str | None:
     """Which of these is a pipeline's own solver, if one is."""
     own = Solver.of(pipe.scheduler)
-    return next((name for name in names if Solver.of(solvers.make(name, pipe.scheduler.config)) == own), None)
+    return next((name for name in names if Solver.of(schedulers.make(name, pipe.scheduler.config)) == own), None)
 
 
 def front_of(points: Sequence[Point]) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..config import PropagationConfig
-from ..profile import SUFFIX, Fingerprint, Profile, Solver
-from ..stages import network_of
+from ..models.fingerprint import Fingerprint
+from ..models.pipelines import network_of
+from ..models.schedulers import Solver
+from ..options.config import PropagationConfig
+from ..options.profile import SUFFIX, Profile
 from .results import PLAN, Point, Tuning, shown
 
 

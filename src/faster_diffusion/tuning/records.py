@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..evaluation.store import check_resumable
 from ..files import write_json
+from ..measuring.store import check_resumable
 
 
 class Records:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.intervals import Interval, bootstrap
+from ..measuring.intervals import Interval, bootstrap
 
 PLAN, FEWER_STEPS, OTHER = "plan", "fewer steps", "other method"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..benchmark import machine
-from ..evaluation.drawing import Settings, quiet
-from ..evaluation.fingerprint import fingerprint
-from ..evaluation.prompts import Prompt
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, quiet
+from ..measuring.fingerprint import fingerprint
+from ..measuring.machine import machine
 from . import levels, speed
 from .records import Records
 from .results import Tuning

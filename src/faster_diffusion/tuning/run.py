@@ -12,14 +12,14 @@ from typing import Any
 from tqdm import tqdm
 
 from ..arms import Arm
-from ..benchmark import machine
-from ..evaluation.drawing import Settings, check_askable, draw, quiet
-from ..evaluation.extra import check_extra
-from ..evaluation.fingerprint import fingerprint, versions
-from ..evaluation.prompts import Prompt
 from ..files import write_json
-from ..profile import SUFFIX
-from ..stages import network_of
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, check_askable, draw, quiet
+from ..measuring.extras import check_extra
+from ..measuring.fingerprint import fingerprint, versions
+from ..measuring.machine import machine
+from ..models.pipelines import network_of
+from ..options.profile import SUFFIX
 from . import levels, placement, profiles, report, search, speed
 from .fitting import check_fits, fit_to
 from .following import Followed, follow

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from ..arms import Arm
-from ..reuse import Reuse
+from ..options.reuse import Reuse
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .. import solvers
 from ..arms import Arm
-from ..benchmark.timing import interleave
-from ..evaluation.drawing import Settings, draw
-from ..evaluation.prompts import Prompt
-from ..schedule import KeySteps
-from ..stages import network_of
+from ..generation.prompts import Prompt
+from ..generation.sampling import Settings, draw
+from ..measuring.timing import interleave
+from ..models import schedulers
+from ..models.pipelines import network_of
 from .records import Records
 from .results import Figure
 
@@ -53,7 +52,7 @@ class Speed:
         calls = network_calls(arm, pipe, steps)
         computed: float = calls
         if arm.propagation is not None:
-            keys = KeySteps.parse(arm.propagation.key_steps).orders(calls)
+            keys = arm.propagation.key_steps.orders(calls)
             until = arm.propagation.guidance_until
             halved = 0 if until is None else sum(order >= until * calls for order in keys)
             reused = (calls - len(keys)) * self.shares.get(str(arm.propagation.reuse), 0.0)
@@ -67,8 +66,8 @@ class Speed:
 def network_calls(arm: Arm, pipe: Any, steps: int) -> int:
     """How often a run of the solver evaluates the network, nothing reused."""
     config = pipe.scheduler.config
-    scheduler = solvers.make(arm.solver, config) if arm.solver else type(pipe.scheduler).from_config(config)
-    return solvers.network_calls(scheduler, arm.steps(steps))
+    scheduler = schedulers.make(arm.solver, config) if arm.solver else type(pipe.scheduler).from_config(config)
+    return schedulers.network_calls(scheduler, arm.steps(steps))
 
 
 def time(

@@ -7,8 +7,9 @@ from statistics import fmean, median
 
 import numpy as np
 
-from .. import intervals, world
-from . import perceptual, pixels
+from ...measuring import intervals, pixels
+from .. import world
+from . import perceptual
 from .base import Material, Metric, Need, Study, Value
 from .frechet import frechet_distance, frechet_interval
 from .kernel import kernel_distance

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ...generation.filmstrip import cut
+from ...generation.prompts import Prompt
+from ...measuring.intervals import Interval
+from ...measuring.store import Store
 from ..features import Extractor, Scorer
-from ..intervals import Interval
-from ..prompts import Prompt
 from ..real import RealImages
-from ..store import Store
-from ..strips import cut
 
 
 class Need(Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..intervals import Interval, jackknife, normal
+from ...measuring.intervals import Interval, jackknife, normal
 
 GROUPS = 20  # of images, of which each is left out once
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..intervals import Interval, jackknife, normal
+from ...measuring.intervals import Interval, jackknife, normal
 
 _ROWS = 1024  # of a kernel matrix at once
 

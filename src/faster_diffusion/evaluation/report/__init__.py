@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...files import write_whole
+from ...measuring.store import Store
 from ..results import Evaluation
-from ..store import Store
 from . import plots
 from .pictures import chosen, data_uri
 from .sentences import not_measured, sentences

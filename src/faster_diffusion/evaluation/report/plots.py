@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
-from ..contest import AS_IT_IS, FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
+from ..line_up import AS_IT_IS, FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
 from ..results import ArmResult, Evaluation
 from .tables import COSTS, SHARED, cost_key, share
 

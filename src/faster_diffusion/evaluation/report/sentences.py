@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..contest import FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
-from ..intervals import bootstrap
+from ...measuring.intervals import bootstrap
+from ..line_up import FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
 from ..results import ArmResult, Evaluation
 from .tables import COSTS, SHARED, Table, cell, cost_key, share
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..contest import UNTOUCHED
+from ..line_up import UNTOUCHED
 from ..metrics import Value
 from ..results import EQUAL, ArmResult, Column, Evaluation
 

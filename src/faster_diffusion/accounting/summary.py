@@ -1,0 +1,87 @@
+"""What a run saved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from ..engine.counts import Counts
+from ..options.config import PropagationConfig
+from ..options.forecast import Forecast
+from .flops import reused_flops, stage_flops
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the last run computed, reused and saved. ``print(summary)`` shows it in a few lines."""
+
+    steps: int  # of the scheduler; a solver of second order evaluates the network more often than its number of steps
+    key_steps: tuple[int, ...]  # at which the whole network ran
+    computed: int  # network calls in which all of it ran
+    reused: int  # network calls in which only what is not reused ran: the decoder, where the encoder is reused
+    decoder_batches: int  # times the last stages ran, each for one or more calls
+    flops: int  # of the network in this run (2 x multiply-adds)
+    flops_untouched: int  # the same without acceleration
+    halves: int  # network calls without the unprompted half of the batch
+    control_computed: int  # calls of a control network
+    control_reused: int  # calls of a control network answered by what it gave at a key step
+    cache_bytes: int  # peak memory of kept features and waiting predictions
+    config: PropagationConfig
+
+    @property
+    def flops_saved(self) -> float:
+        """Share of the network's FLOPs that was saved, 0 to 1."""
+        return 1 - self.flops / self.flops_untouched
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "config": self.config.to_dict(), "flops_saved": self.flops_saved}
+
+    def __str__(self) -> str:
+        calls = self.computed + self.reused
+        noise = self.config.prior_noise if self.reused else None  # where every step is key, none is added
+        controlled = self.control_computed + self.control_reused
+        control = (f"Control network ran in {self.control_computed} of {controlled} calls.",) if controlled else ()
+        reuse = str(self.config.reuse)
+        part = {"encoder": "Encoder", "output": "Network"}.get(reuse, f"All stages ({reuse} is reused)")
+        forecast = "" if self.config.forecast == Forecast(0) else f" {self.config.forecast}."
+        halves = (f"Without the unprompted half of the batch: {self.halves} of {calls} calls.",) if self.halves else ()
+        return "\n".join(
+            (
+                f"{part} ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
+                f"{', '.join(map(str, self.key_steps))} of {self.steps}).{forecast}",
+                f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
+                *control,
+                *halves,
+                f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
+                f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
+                f"Prior noise: {noise or 'none'}.",
+            )
+        )
+
+
+def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
+    """Puts a price on what a run of ``network`` counted."""
+    reuse = config.reuse
+    untouched = saved = 0
+    for calls in counts.calls.values():
+        flops = stage_flops(network, *calls.arguments, stages=reuse.split(network).stages)
+        whole, reused = sum(flops.values()), reused_flops(network, flops, reuse)
+        untouched += (calls.computed + calls.reused) * whole
+        saved += calls.reused * reused
+        saved += (calls.computed_half * whole + calls.reused_half * (whole - reused)) // 2
+    return Summary(
+        steps=counts.steps,
+        key_steps=tuple(sorted(set(counts.key_steps))),
+        computed=counts.computed,
+        reused=counts.reused,
+        decoder_batches=counts.batches,
+        flops=untouched - saved,
+        flops_untouched=untouched,
+        halves=sum(calls.computed_half + calls.reused_half for calls in counts.calls.values()),
+        control_computed=counts.control_computed,
+        control_reused=counts.control_reused,
+        cache_bytes=counts.cache_bytes,
+        config=config,
+    )

@@ -1,0 +1,19 @@
+"""Warnings that are given once."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger("faster_diffusion.engine")
+
+
+class WarnOnce:
+    """Logs a warning the first time that it is given; shared by the runs of a handle."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def __call__(self, message: str) -> None:
+        if message not in self._given:
+            self._given.add(message)
+            logger.warning(message)

@@ -1,0 +1,245 @@
+"""One sampling run of one network: which calls run in full, which in part, and which are answered from the cache."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..models.layout import unwrap
+from ..models.processors import mixes_batch
+from ..models.stages import layout_of
+from ..options.config import PropagationConfig
+from ..options.key_steps import Uniform
+from .branches import Branches
+from .cache import CacheEntry
+from .call import NetworkCall, rebuild_like
+from .compiled import as_a_step, is_compiled
+from .conditions import Conditions
+from .correction import Corrector
+from .counts import Counts
+from .decoder import Decoder
+from .guidance import Guidance, is_guided
+from .history import History
+from .once import WarnOnce
+from .pace import Pace
+from .plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Branch:
+    """What one of the network calls of a step leaves for the same call of later steps."""
+
+    guidance: Guidance | None  # where the unconditional half is left out late in sampling
+    corrector: Corrector | None
+    entry: CacheEntry | None = None
+
+
+class Run:
+    """Made when a sampling run starts and dropped when it ends, whatever ends it.
+
+    A network call is located in the run (`locate`); its branch tells what is kept for it. A step that is covered by a
+    cache entry is answered from its predictions, which the decoder makes for as many steps at once as it may; any other
+    step is a key step, and begins a new entry.
+
+    Args:
+        root: what the sampling loop calls: a network, or ``torch.compile`` of one.
+        timesteps: gives the scheduler's timesteps, shape (n,).
+        inputs: gives what the network is called with for them, where that is something else, shape (n,).
+        owner: who started the run.
+        warn: gives warnings; shared by the runs of an owner, so that each is given once.
+    """
+
+    def __init__(
+        self,
+        root: nn.Module,
+        config: PropagationConfig,
+        timesteps: Callable[[], torch.Tensor],
+        inputs: Callable[[], torch.Tensor] | None = None,
+        owner: object = None,
+        warn: WarnOnce | None = None,
+    ) -> None:
+        self.root, self.owner, self.warn = root, owner, warn or WarnOnce()
+        self.network, self.layout = unwrap(root), layout_of(root)
+        self.counts = Counts()
+        self.plan = Plan(config.key_steps, timesteps, inputs)
+        self.residuals_new_at = -1  # the step for which a control network has run
+        self.residuals_kept_at = -1  # the step for which it has not
+        self._config = config
+        self._split = config.reuse.split(root)
+        self._decoder = Decoder(root, self.layout, self._split, config, self.warn)
+        self._branches: Branches[Branch] = Branches(self._branch)
+        self._compiled = is_compiled(root)
+
+    def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
+        if self._compiled:
+            network = as_a_step(network)
+        call = NetworkCall(self.network, self.layout, args, kwargs)
+        calls = self.counts.like(call, args, kwargs)
+        step = self.locate(call)
+        if step is None:
+            calls.add(computed=True)
+            self.counts.batches += 1
+            return network(*args, **kwargs)
+        branch = self._branches.turn(self.plan.trajectory, step)
+        half = self._leaves_out_guidance(branch, step, call)
+        if half:
+            output, computed = self._answer_half(branch, step, call, network)
+        else:
+            output, computed = self._answer(branch, step, call, partial(network, *args, **kwargs))
+            if branch.guidance is not None and computed:
+                branch.guidance.learn(step, output[0], call, self.network)
+        calls.add(computed=computed, half=half)
+        if branch.corrector is None:
+            return output
+        return branch.corrector(output, call, step, self.plan.trajectory.values, first=self._branches.number == 0)
+
+    def locate(self, call: NetworkCall) -> int | None:
+        """The step of a call; ``None`` if the network has to run as it is."""
+        if torch.is_grad_enabled():
+            self.warn("Gradients are on, so the network runs in full. Sample under torch.no_grad() to accelerate it.")
+            return None
+        trajectory = self.plan.trajectory
+        self.counts.steps = len(trajectory)
+        step = trajectory.step_of(call.timestep)
+        if step is None:
+            self.warn(
+                f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value: "
+                "the network runs in full. Loop over scheduler.timesteps itself to accelerate it."
+            )
+        return step
+
+    def reuses(self, step: int) -> bool:
+        """Whether a step is to be answered on kept features, as far as can be known before its network calls."""
+        trajectory = self.plan.trajectory
+        return all(branch.entry is not None and branch.entry.covers(trajectory, step) for branch in self._branches)
+
+    def report(self) -> None:
+        """Says at the end of a run if nothing came of it."""
+        if not self.counts.computed:
+            logger.warning("Nothing was accelerated: the network was not called as %s.", type(self.root).__name__)
+        elif self.plan.propagates and self.counts.computed > 1 and not self.counts.reused:
+            logger.warning("Nothing was accelerated: every step was computed, since the conditioning changes with it.")
+        elif not self.plan.propagates and self.plan.key_steps.rule != Uniform(1):
+            logger.warning(
+                "Nothing was accelerated: with key_steps=%s all of %d steps are key. Take more steps, or fewer keys.",
+                self.plan.key_steps,
+                self.counts.steps,
+            )
+
+    def _branch(self) -> Branch:
+        config, conditional = self._config, self.layout.conditional
+        return Branch(
+            None if config.guidance_until is None else Guidance(config.forecast, conditional),
+            None if config.correction is None else Corrector(config.correction, conditional, self.warn),
+        )
+
+    def _answer(self, branch: Branch, step: int, call: NetworkCall, in_full: Callable[[], Any]) -> tuple[Any, bool]:
+        """The output for a call, and whether the whole network ran for it."""
+        entry = branch.entry
+        if entry is None or not self._serves(entry, step, call):
+            history, pace = self._past(entry, step, call)
+            branch.entry = entry = None  # freed before more is allocated
+            return self._key_step(branch, step, call, history, pace, in_full), True
+        if step not in entry.predictions:
+            self._decode(entry, step, call)
+        return entry.answer(step), False
+
+    def _answer_half(
+        self, branch: Branch, step: int, call: NetworkCall, network: Callable[..., Any]
+    ) -> tuple[Any, bool]:
+        """The output for a call from its conditional half, and whether the whole network ran for that."""
+        guidance, entry = branch.guidance, branch.entry
+        assert guidance is not None
+        args, kwargs = call.half(guidance.conditional)
+        half = NetworkCall(self.network, self.layout, args, kwargs)
+        if entry is not None and entry.conditions.still_hold(call.conditions, self.network):
+            branch.entry = entry.halved(guidance, Conditions(half.conditions, self.network))
+        output, computed = self._answer(branch, step, half, partial(network, *args, **kwargs))
+        return rebuild_like(output)(guidance.complete(step, output[0])), computed
+
+    def _leaves_out_guidance(self, branch: Branch, step: int, call: NetworkCall) -> bool:
+        """Whether the conditional half of the batch is enough."""
+        guidance, until = branch.guidance, self._config.guidance_until
+        if guidance is None or until is None:
+            return False
+        if step < until * len(self.plan.trajectory) or not guidance.serves(call, self.network):
+            return False
+        if is_guided(call) and not mixes_batch(self.network):
+            return True
+        self.warn("guidance_until is left out: the batch is not two halves of the same latents, or attention mixes it.")
+        return False
+
+    def _past(self, entry: CacheEntry | None, step: int, call: NetworkCall) -> tuple[History, Pace | None]:
+        """What earlier key steps computed under the conditions of this call, if a forecast or a gate can use it."""
+        forecast, gate = self._config.forecast, self._config.gate
+        history, pace = History(forecast), Pace(gate, forecast) if gate else None
+        if (
+            entry is not None
+            and (forecast.order or gate)
+            and entry.trajectory is self.plan.trajectory
+            and entry.key < step
+            and entry.conditions.still_hold(call.conditions, self.network)
+        ):
+            return entry.history or history, entry.pace
+        return history, pace
+
+    def _key_step(
+        self,
+        branch: Branch,
+        step: int,
+        call: NetworkCall,
+        history: History,
+        pace: Pace | None,
+        in_full: Callable[[], Any],
+    ) -> Any:
+        self.counts.key_steps.append(step)
+        until = self.plan.next_key(step)
+        if pace is None and not self.plan.reused_after(step, keys=self._config.forecast.order):
+            self.counts.batches += 1
+            return in_full()  # the user's own call, compiled if they compiled it
+        if self.residuals_kept_at == step:
+            self.warn("The conditioning changed, but not that of the control network: its residuals are not new.")
+        conditions = Conditions(call.conditions, self.network)
+        entry = CacheEntry(self.plan.trajectory, step, until, conditions, call.residuals, history, pace)
+        branch.entry = entry
+        if self._split.after:
+            history.add(step, {})
+            self._decode(entry, step, call)
+            output = entry.answer(step)
+        else:
+            self.counts.batches += 1
+            output = in_full()
+            entry.rebuild = rebuild_like(output)
+            history.add(step, output[0].clone())  # the loop may change its own in place
+            self._weigh()
+        if pace is not None:
+            entry.until = min(until, pace.next_key(step, output[0]))
+        return output
+
+    def _serves(self, entry: CacheEntry, step: int, call: NetworkCall) -> bool:
+        return (
+            entry.covers(self.plan.trajectory, step)
+            and self.residuals_new_at != step
+            and entry.conditions.still_hold(call.conditions, self.network)
+        )
+
+    def _decode(self, entry: CacheEntry, step: int, call: NetworkCall) -> None:
+        """Predicts the steps from ``step`` on, as many as the decoder takes at once."""
+        steps = self._decoder.decode(entry, step, call)
+        if steps:
+            self.counts.batches += 1
+            self._weigh()
+            self._decoder.release(entry, step, steps)
+
+    def _weigh(self) -> None:
+        size = sum(branch.entry.nbytes() for branch in self._branches if branch.entry is not None)
+        self.counts.cache_bytes = max(self.counts.cache_bytes, size)

@@ -1,0 +1,12 @@
+"""What is wrong with what was asked for."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something that was asked for makes no sense, whatever the machine; other failures are plain ``ValueError``."""
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message without the advice some libraries append to it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

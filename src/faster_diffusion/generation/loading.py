@@ -1,0 +1,117 @@
+"""Models by name: an embedded one, a folder, or an id on the Hugging Face Hub."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+from huggingface_hub.constants import HF_HUB_OFFLINE
+
+from .. import demo
+from .errors import InputError, first_line
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_WEIGHTS = (".safetensors", ".bin", ".msgpack", ".h5")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def load(model: str, dtype: str | None = None, device: str | None = None, **parts: Any) -> Any:
+    """The pipeline `model` on `device`; half precision on a GPU and single precision elsewhere unless told.
+
+    `parts` are components that take the place of its own.
+    """
+    device = check_device(device)
+    torch_dtype = check_dtype(dtype, device)
+    load_here = demo.load if model in demo.available() else _load_foreign
+    pipe: Any = load_here(model, torch_dtype=torch_dtype, **parts)
+    pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
+    return pipe.to(device)
+
+
+def _load_foreign(model: str, torch_dtype: torch.dtype, **parts: Any) -> Any:
+    folder = folder_of(model)
+    if folder is not None:
+        _check_pipeline_folder(folder)
+    try:
+        return DiffusionPipeline.from_pretrained(str(folder or model), torch_dtype=torch_dtype, **parts)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        if folder is None:
+            raise _not_fetched(model, error) from error
+        raise ValueError(f"{model} could not be loaded: {first_line(error)}") from error
+
+
+def read_config(model: str, path: str) -> dict[str, Any] | None:
+    """A JSON file of a model's folder such as "unet/config.json", without its weights; `None` if it has none."""
+    folder = folder_of(model)
+    file = folder / path if folder else _fetch(model, path)
+    if file is None or not file.is_file():
+        return None
+    config: dict[str, Any] = json.loads(file.read_text())
+    return config
+
+
+def folder_of(model: str) -> Path | None:
+    """The folder of an embedded model or of a path; `None` for an id on the hub.
+
+    Raises:
+        InputError: it is none of the three.
+    """
+    if model in demo.available():
+        return demo.pipeline_folder(model)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise InputError(f"{model} is a file; a model is a folder in diffusers format.")
+    if _HUB_ID.fullmatch(model) and not model.startswith("."):
+        return None
+    raise InputError(
+        f"There is no folder {model}. A model is one of the embedded ({', '.join(demo.available())}), "
+        "a folder in diffusers format, or an id on the Hugging Face Hub such as name/model."
+    )
+
+
+def check_device(device: str | None) -> str:
+    """The device asked for, if it can be used; else the best there is."""
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"Device {device!r} cannot be used: {first_line(error)}") from error
+    return device
+
+
+def check_dtype(name: str | None, device: str) -> torch.dtype:
+    if name is None:
+        return torch.float16 if device.startswith("cuda") else torch.float32
+    if name not in DTYPES:
+        raise InputError(f"Unknown dtype {name!r}. Known: {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def _check_pipeline_folder(folder: Path) -> None:
+    if not (folder / "model_index.json").is_file():
+        raise ValueError(f"{folder} is no pipeline in diffusers format: it has no model_index.json.")
+    if not any(file.suffix in _WEIGHTS for file in folder.rglob("*")):
+        raise ValueError(f"{folder} has no weights (no .safetensors or .bin file).")
+
+
+def _fetch(model: str, path: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(model, path))
+    except RemoteEntryNotFoundError:
+        return None
+    except (LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise _not_fetched(model, error) from error
+
+
+def _not_fetched(model: str, error: Exception) -> ValueError:
+    reason = "HF_HUB_OFFLINE is set" if HF_HUB_OFFLINE else first_line(error)
+    return ValueError(f"{model} is not on this machine and could not be fetched from the hub: {reason}")

@@ -1,0 +1,170 @@
+"""How images are drawn: a pipeline, or several that each go on from the images of the one before."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+
+from . import filmstrip, videos
+from .progress import bar_config
+from .prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all arms share.
+
+    Args:
+        steps: of each pipeline in turn, where an arm does not say otherwise.
+        guidance: guidance scale of the first pipeline; its own by default.
+        negative: what no image should show.
+        height: in pixels, as ``width``; the first pipeline's own by default.
+        batch_size: images drawn at once; an image depends on it by rounding alone.
+        frames: of each video; the pipeline's own number by default.
+    """
+
+    steps: tuple[int, ...] = (50,)
+    guidance: float | None = None
+    negative: str | None = None
+    height: int | None = None
+    width: int | None = None
+    batch_size: int = 8
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps or min(*self.steps, self.batch_size) < 1:
+            raise ValueError(f"Steps {self.steps} and batch size {self.batch_size} must be 1 or more.")
+        if self.frames is not None and self.frames < 2:
+            raise ValueError(f"A video has 2 frames or more, not {self.frames}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Way(Protocol):
+    """A way of sampling that pipelines can be put into, such as an arm."""
+
+    def steps(self, default: int) -> int: ...
+
+    def applied(self, pipe: Any) -> AbstractContextManager[Any]: ...
+
+
+@contextmanager
+def sampling_as(arm: Way, pipes: Sequence[Any]) -> Iterator[None]:
+    """Within it, all pipelines sample as an arm does."""
+    with ExitStack() as stack:
+        for pipe in pipes:
+            stack.enter_context(arm.applied(pipe))
+        yield
+
+
+@contextmanager
+def quiet(pipes: Sequence[Any]) -> Iterator[None]:
+    """Within it, the pipelines show no progress bars of their own."""
+    before = [(pipe, bar_config(pipe)) for pipe in pipes]
+    for pipe in pipes:
+        pipe.set_progress_bar_config(disable=True)
+    try:
+        yield
+    finally:
+        for pipe, config in before:
+            pipe.set_progress_bar_config(**config)
+
+
+def draw(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings) -> list[Image.Image]:
+    """An image a prompt, each from a generator of its own, so that it does not depend on its batch.
+
+    A video is an image too, of its frames side by side.
+    """
+    if len(prompts) > 1 and not videos.in_batches(pipes[0]):
+        return [image for prompt in prompts for image in draw(arm, pipes, [prompt], settings)]
+    images = [_opened(prompt.start) for prompt in prompts if prompt.start is not None]
+    for number, (pipe, steps) in enumerate(zip(pipes, settings.steps, strict=True)):
+        # On the CPU, so that a seed means the same image on every device.
+        generators = [torch.Generator("cpu").manual_seed(prompt.seed) for prompt in prompts]
+        given: dict[str, Any] = {
+            **_asked(pipe, [prompt.text for prompt in prompts]),
+            "num_inference_steps": arm.steps(steps),
+            "generator": generators if videos.in_batches(pipe) else generators[0],
+            "image": images or None,
+        }
+        if number == 0:
+            given |= {"guidance_scale": settings.guidance, "height": settings.height, "width": settings.width}
+            given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(prompts)
+        moving = videos.draws_videos(pipe)
+        given |= videos.asked(pipe, arm.steps(steps), settings.frames) if moving else {}
+        output = pipe(**{name: value for name, value in given.items() if value is not None})
+        images = [filmstrip.joined(frames) for frames in videos.frames_of(output)] if moving else list(output.images)
+    return images
+
+
+def frames_drawn(pipe: Any, settings: Settings) -> int | None:
+    """Frames of each video that a pipeline draws; none if it draws images.
+
+    Raises:
+        ValueError: it draws images, and frames are asked for; or only its call knows how many.
+    """
+    name = type(pipe).__name__
+    if not videos.draws_videos(pipe):
+        if settings.frames is not None:
+            raise ValueError(f"{name} draws images, not videos of {settings.frames} frames.")
+        return None
+    frames = settings.frames or videos.own_frames(pipe)
+    if frames is None:
+        raise ValueError(f"{name} does not say how many frames it draws; give frames.")
+    return frames
+
+
+def _asked(pipe: Any, texts: list[str]) -> dict[str, Any]:
+    """Prompts, or where a pipeline is told classes their numbers."""
+    return (
+        {"prompt": texts} if "prompt" in videos.call_parameters(pipe) else {"class_labels": pipe.get_label_ids(texts)}
+    )
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
+    """Refuses pipelines that need something else than prompts have.
+
+    Raises:
+        ValueError: says what.
+    """
+    first, *others = pipes
+    name, parameters = type(first).__name__, videos.call_parameters(first)
+    if "prompt" not in parameters:
+        _check_classes(first, prompts)
+    for more in ("mask_image", "control_image", "video"):
+        if more in parameters and parameters[more].default in (None, inspect.Parameter.empty):
+            raise ValueError(f"{name} needs a {more}; what it draws from a prompt, or from one picture, is evaluated.")
+    starts = [prompt.start is not None for prompt in prompts]
+    if "image" in parameters and not all(starts):
+        raise ValueError(f'{name} starts from a picture; give every prompt a "start".')
+    if "image" not in parameters and any(starts):
+        raise ValueError(f'{name} starts from no picture, but prompts have a "start".')
+    if others and videos.draws_videos(first):
+        raise ValueError(f"{name} draws videos, which no pipeline here goes on from.")
+    for pipe in others:
+        if not {"prompt", "image"} <= set(videos.call_parameters(pipe)):
+            raise ValueError(f"{type(pipe).__name__} draws no images from an image and a prompt.")
+
+
+def _check_classes(pipe: Any, prompts: Sequence[Prompt]) -> None:
+    if "class_labels" not in videos.call_parameters(pipe):
+        raise ValueError(f"{type(pipe).__name__} draws nothing from prompts or classes.")
+    unknown = [prompt.text for prompt in prompts if prompt.text not in (pipe.labels or {})]
+    if unknown:
+        known = ", ".join(list(pipe.labels or {})[:3])
+        raise ValueError(
+            f"{type(pipe).__name__} knows no class {unknown[0]!r}; its prompts are classes, such as {known}."
+        )

@@ -1,0 +1,148 @@
+"""What steers images besides the prompt: weights of one's own, an image to start from, an image to follow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, ControlNetModel
+from PIL import Image, UnidentifiedImageError
+
+from .errors import InputError, first_line
+from .progress import bar_config
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The options as given.
+
+    Raises:
+        InputError: one is missing that another needs.
+    """
+
+    lora: Sequence[str] = ()
+    embedding: Sequence[str] = ()
+    image: Path | None = None
+    strength: float | None = None
+    control: Path | None = None
+    controlnet: str | None = None
+    control_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.controlnet is not None and self.control is None:
+            raise InputError("--controlnet reads a picture; give one as --control.")
+        if self.strength is not None and self.image is None:
+            raise InputError("--strength says how far to leave --image; give one.")
+        for picture in (self.image, self.control):
+            if picture is not None:
+                read_image(picture)
+
+    def applied(self, pipe: Any) -> Any:
+        """The pipeline with its weights loaded, of the class that takes such pictures.
+
+        Raises:
+            InputError: it needs a picture that is not given, or takes none of those that are.
+        """
+        self._check_pictures(pipe)
+        for embedding in self.embedding:
+            _load(embedding, pipe.load_textual_inversion)
+        names = [f"lora{number}" for number in range(len(self.lora))]
+        weights = []
+        for name, lora in zip(names, self.lora, strict=True):
+            path, weight = _path_and_weight(lora)
+            _load(path, lambda path, name=name: pipe.load_lora_weights(path, adapter_name=name))
+            weights.append(weight)
+        if names:
+            pipe.set_adapters(names, weights)
+        more: dict[str, Any] = {}
+        if self.controlnet is not None:
+            more["controlnet"] = _load(
+                self.controlnet, lambda path: ControlNetModel.from_pretrained(path, torch_dtype=pipe.unet.dtype)
+            ).to(pipe.device)
+        if not more and (self.image is None or needs_image(pipe)):
+            return pipe
+        auto = AutoPipelineForText2Image if self.image is None else AutoPipelineForImage2Image
+        try:
+            steered: Any = auto.from_pipe(pipe, **more)
+        except ValueError as error:
+            raise ValueError(f"{type(pipe).__name__} takes no such picture: {first_line(error)}") from error
+        steered.set_progress_bar_config(**bar_config(pipe))
+        return steered
+
+    def _check_pictures(self, pipe: Any) -> None:
+        name = type(pipe).__name__
+        if needs_image(pipe):
+            if self.image is None:
+                raise InputError(f"{name} makes something of a picture; give one as --image.")
+            if self.strength is not None:
+                raise InputError(f"{name} has no strength; leave --strength out.")
+        if _has_controlnet(pipe):
+            if self.control is None:
+                raise InputError(f"{name} follows a picture; give one as --control.")
+        elif self.control is not None and self.controlnet is None:
+            raise InputError("--control is for a ControlNet that reads it; give one as --controlnet.")
+
+    @property
+    def has_pictures(self) -> bool:
+        return self.image is not None or self.control is not None
+
+    def arguments(self, pipe: Any, count: int, size: tuple[int, int]) -> dict[str, Any]:
+        """Arguments of a call for ``count`` images of ``size`` (width, height)."""
+        arguments: dict[str, Any] = {}
+        if self.image is not None and needs_image(pipe):  # small ones are made large
+            arguments["image"] = [read_image(self.image)] * count
+        elif self.image is not None:
+            arguments["image"] = [read_image(self.image).resize(size)] * count
+            arguments["strength"] = 0.8 if self.strength is None else self.strength
+        if self.control is not None:
+            name = "image" if self.image is None else "control_image"
+            arguments[name] = [read_image(self.control).resize(size)] * count
+            arguments["controlnet_conditioning_scale"] = self.control_scale
+        return arguments
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was given, for the record in a picture."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+        return {name: value for name, value in plain.items() if value != getattr(Steering, name)}
+
+
+def needs_image(pipe: Any) -> bool:
+    """Whether it makes something of a picture without a share of it that stays: upscalers, editing by instruction."""
+    parameters = signature(type(pipe).__call__).parameters
+    return "image" in parameters and "strength" not in parameters and not _has_controlnet(pipe)
+
+
+def _has_controlnet(pipe: Any) -> bool:
+    return getattr(pipe, "controlnet", None) is not None
+
+
+def read_image(path: Path) -> Image.Image:
+    """A picture from a file.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return Image.open(path).convert("RGB")
+    except FileNotFoundError:
+        raise InputError(f"There is no picture {path}.") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path} is no picture that can be read: {first_line(error)}") from error
+
+
+def _path_and_weight(lora: str) -> tuple[str, float]:
+    """``"style.safetensors:0.7"`` as path and weight; without a number after the colon the weight is 1."""
+    path, _, weight = lora.rpartition(":")
+    try:
+        return (path, float(weight)) if path else (lora, 1.0)
+    except ValueError:
+        return lora, 1.0
+
+
+def _load(name: str, load: Any) -> Any:
+    try:
+        return load(name)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{name} could not be loaded: {first_line(error)}") from error

@@ -1,0 +1,1 @@
+"""Shared by the tools: time, FLOPs, memory, intervals, fingerprints, results on disk."""

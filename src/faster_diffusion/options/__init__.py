@@ -1,0 +1,1 @@
+"""What a user chooses: frozen dataclasses that check themselves."""

@@ -1,0 +1,132 @@
+"""The run on disk, killed at any point."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from faster_diffusion import files
+from faster_diffusion.measuring import store
+from faster_diffusion.measuring.store import Store
+
+ARMS = {"untouched": "untouched", "ours: all of it": "paper+noise"}
+PROMPTS = 7
+
+
+class KilledError(Exception):
+    pass
+
+
+def manifest(**changes):
+    prompts = [{"prompt": f"p{number}", "seed": number} for number in range(PROMPTS)]
+    return {"model": {"name": "toy"}, "prompts": prompts, "arms": ARMS, "settings": {"steps": 5}, **changes}
+
+
+def drawn(arm, batch):
+    """Images that depend on the whole batch they are drawn in, as rounding does."""
+    rng = np.random.default_rng([list(ARMS).index(arm), batch.start, batch.stop])
+    return [Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)) for _ in batch]
+
+
+def run(folder, batch_size):
+    """Draws what is missing; gives which batches were."""
+    store, batches = Store(folder, manifest(), batch_size), []
+    for batch in store.batches:
+        for arm in ARMS:
+            if not store.done(arm, batch):
+                batches.append((arm, batch))
+                store.put(arm, batch, drawn(arm, batch), {"images": len(batch)})
+    return batches
+
+
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Batch size -> the folder of a run that was never stopped."""
+
+    def make(batch_size):
+        if batch_size not in made:
+            folder = tmp_path_factory.mktemp("whole")
+            run(folder, batch_size)
+            made[batch_size] = content(folder)
+        return made[batch_size]
+
+    made = {}
+    return make
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    batch_size=st.integers(1, PROMPTS + 1),
+    kills=st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=4),
+    lost=st.lists(st.integers(0, 2 * PROMPTS - 1), max_size=3),
+)
+def test_a_run_killed_at_any_writes_and_robbed_of_images_ends_as_one_never_stopped(
+    whole, tmp_path_factory, batch_size, kills, lost
+):
+    folder, write_whole = tmp_path_factory.mktemp("killed"), files.write_whole
+    for writes, half in kills:
+        left = iter(range(writes))
+
+        def write(path, content, left=left, half=half):
+            if next(left, None) is None:
+                if half:
+                    path.with_name(f".{path.name}.1.part").write_bytes(b"half")
+                raise KilledError
+            write_whole(path, content)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (files, store):  # records and images
+                patch.setattr(module, "write_whole", write)
+            try:
+                run(folder, batch_size)
+            except KilledError:
+                for image in folder.rglob("0*.png"):
+                    Image.open(image).load()
+    images = sorted(folder.rglob("0*.png"))
+    for number in set(lost) & set(range(len(images))):
+        images[number].unlink()
+    run(folder, batch_size)
+    assert content(folder) == whole(batch_size)
+    assert run(folder, batch_size) == []
+
+
+def test_only_what_is_missing_is_drawn(tmp_path):
+    run(tmp_path, 3)
+    next(tmp_path.glob("arms/01*/00004.png")).unlink()
+    assert run(tmp_path, 3) == [("ours: all of it", range(3, 6))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"settings": {"steps": 6}}, "settings steps is 6, there 5"),
+        ({"settings": {}}, "settings steps is none, there 5"),
+        ({"arms": {"untouched": "untouched"}}, 'arms ours: all of it is none, there "paper\\+noise"'),
+        ({"arms": dict(reversed(ARMS.items()))}, "arms are in another order"),
+        ({"prompts": manifest()["prompts"][:3]}, "prompts are 3, there 7"),
+        (
+            {"prompts": [{"prompt": "other", "seed": 0}, *manifest()["prompts"][1:]]},
+            'prompts 1 prompt is "other", there "p0"',
+        ),
+        ({"prompts": [{"prompt": "x", "seed": n} for n in range(7)]}, ", and 4 more"),
+    ],
+)
+def test_another_run_is_refused_with_what_differs(tmp_path, changes, said):
+    run(tmp_path, 3)
+    before = content(tmp_path)
+    with pytest.raises(ValueError, match=f"holds another evaluation: .*{said}"):
+        Store(tmp_path, manifest(**changes), 3)
+    assert content(tmp_path) == before
+
+
+def test_arms_of_any_name_have_folders_of_their_own(tmp_path):
+    arms = {"a/b": "paper", "a b": "paper", "../x": "noise"}
+    store = Store(tmp_path, manifest(arms=arms), 1)
+    for arm in arms:
+        store.put(arm, range(1), drawn("untouched", range(1)), {})
+    assert len(list(tmp_path.glob("arms/*/00000.png"))) == 3

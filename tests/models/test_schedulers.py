@@ -1,0 +1,90 @@
+"""Solvers by their short names."""
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from faster_diffusion.models import schedulers
+from faster_diffusion.models.schedulers import Solver
+from faster_diffusion.options.config import PropagationConfig
+from faster_diffusion.options.correction import TERMS, Correction
+from tests import toys
+
+
+@pytest.mark.parametrize("name", schedulers.SOLVERS)
+def test_every_name_is_a_scheduler_over_the_models_own_noise_that_samples(name):
+    own = DDIMScheduler(**toys.SCHEDULER)
+    scheduler = schedulers.make(name.upper(), own.config)
+    assert type(scheduler).__name__ == schedulers.SOLVERS[name][0]
+    assert scheduler.config.beta_schedule == "scaled_linear"
+    scheduler.set_timesteps(10)
+    assert len(scheduler.timesteps) >= 10
+
+
+@pytest.mark.parametrize("name", schedulers.SOLVERS)
+def test_from_noise_alone_a_solver_comes_to_the_image_or_is_refused(name):
+    """A model of zero terminal SNR that knows the image: its velocity is that of the image and the noise seen."""
+    config = {**toys.SCHEDULER, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
+    own = DDIMScheduler(**config, rescale_betas_zero_snr=True)
+    if name in ("deis", "dpm++-single", "heun", "kdpm2", "kdpm2-a", "lms", "pndm"):  # diffusers' have no such option
+        with pytest.raises(ValueError, match="take ddim, dpm"):
+            schedulers.make(name, own.config)
+        return
+    scheduler = schedulers.make(name, own.config)
+    scheduler.set_timesteps(20)
+    image, generator = torch.linspace(-1, 1, 64).view(1, 1, 8, 8), torch.Generator().manual_seed(0)
+    latent = scheduler.init_noise_sigma * torch.randn(1, 1, 8, 8, generator=generator)
+    for t in scheduler.timesteps:
+        seen, alpha = scheduler.scale_model_input(latent, t), own.alphas_cumprod[round(float(t))]
+        noise = (seen - alpha.sqrt() * image) / (1 - alpha).sqrt()
+        latent = scheduler.step(alpha.sqrt() * noise - (1 - alpha).sqrt() * image, t, latent).prev_sample
+    assert (latent - image).abs().max() < 0.1
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known():
+    with pytest.raises(ValueError, match=r"'magic'. Known: ddim, .*unipc"):
+        schedulers.make("magic", DDIMScheduler().config)
+
+
+OWN = (999, 950, 700, 420, 90)
+
+
+@pytest.mark.parametrize("name", ["dpm", "dpm++", "dpm++-trailing", "dpm++-sde", "euler", "ddpm"])
+def test_a_solver_may_have_timesteps_of_its_own_for_runs_of_so_many_steps(name):
+    plain = schedulers.make(name, DDIMScheduler(**toys.SCHEDULER).config)
+    placed = schedulers.placed(plain, OWN)
+    placed.set_timesteps(len(OWN))
+    assert placed.timesteps.tolist() == list(OWN)
+    assert Solver.of(placed) == Solver.of(plain)
+    for scheduler in (plain, placed):
+        scheduler.set_timesteps(8)
+    assert torch.equal(placed.timesteps, plain.timesteps)
+
+
+def test_pipelines_take_other_timesteps_for_a_call_all_the_same():
+    pipe = toys.stable_diffusion()
+    pipe.scheduler = schedulers.placed(schedulers.make("dpm++", pipe.scheduler.config), OWN)
+    toys.sample(pipe, num_inference_steps=len(OWN))
+    assert pipe.scheduler.timesteps.tolist() == list(OWN)
+    toys.sample(pipe, timesteps=[900, 500, 400, 300, 1])
+    assert pipe.scheduler.timesteps.tolist() == [900, 500, 400, 300, 1]
+
+
+@pytest.mark.parametrize(("name", "why"), [("ddim", "take dpm"), ("unipc", "take dpm"), ("dpm++-karras", "karras")])
+def test_solvers_that_take_no_timesteps_say_so(name, why):
+    with pytest.raises(ValueError, match=why):
+        schedulers.placed(schedulers.make(name, DDIMScheduler(**toys.SCHEDULER).config), OWN)
+
+
+def test_a_correction_is_sampled_at_the_timesteps_that_it_was_fitted_for():
+    scheduler = schedulers.make("dpm++", DDIMScheduler(**toys.SCHEDULER).config)
+    scheduler.set_timesteps(len(OWN))
+    weights = ((0.0,) * len(TERMS),) * len(OWN)
+    for timesteps in (None, scheduler.timesteps.tolist()):
+        config = PropagationConfig("all", correction=Correction(weights, 4, True, timesteps))
+        assert schedulers.through(scheduler, config.timesteps) is scheduler
+    assert schedulers.through(scheduler, PropagationConfig("all").timesteps) is scheduler
+    config = PropagationConfig("all", correction=Correction(weights, 4, True, OWN))
+    placed = schedulers.through(scheduler, config.timesteps)
+    placed.set_timesteps(len(OWN))
+    assert placed.timesteps.tolist() == list(OWN)
