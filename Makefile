@@ -54,18 +54,18 @@ docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 figures: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.flops
-	$(BIN)/python -m benchmarks.pipelines
+	$(BIN)/python -m reproduce.flops
+	$(BIN)/python -m reproduce.pipelines
 	$(BIN)/faster-diffusion bench --suite cpu --out docs/results/speed-cpu.json
 	mv docs/results/speed-cpu-speed.png docs/images/speed.png
-	$(BIN)/faster-diffusion evaluate --arms benchmarks/arms/fidelity.yaml --reference converged --out runs/fidelity
+	$(BIN)/faster-diffusion evaluate --arms reproduce/arms/fidelity.yaml --reference converged --out runs/fidelity
 	cp runs/fidelity/results.json docs/results/fidelity.json
 	cp runs/fidelity/plots/psnr.png docs/images/fidelity.png
-	$(BIN)/python -m benchmarks.key_steps
+	$(BIN)/python -m reproduce.key_steps
 	$(BIN)/faster-diffusion demo --out docs/images/demo.png
 	$(BIN)/faster-diffusion analyze --out runs/analysis
 	cp runs/analysis/*.png docs/images/analysis/
-	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m reproduce.figures
 
 # One environment; each stamp says that one set of extras is in it. The constraints are given in the same pip run, so
 # no other build of torch is ever resolved first.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
+
+from faster_diffusion.measuring import intervals
+from faster_diffusion.measuring.tables import markdown
 
 FRONT = """---
 library_name: diffusers
@@ -42,26 +44,14 @@ def write_obedience_card(folder: Path, log: Path, title: str, report: dict, body
 
 def share(right: int, of: int) -> dict:
     """A share with its Wilson interval at 95 %."""
-    z, p = 1.96, right / of
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return {
-        "right": right,
-        "of": of,
-        "share": round(p, 4),
-        "interval": [round(middle - half, 4), round(middle + half, 4)],
-    }
+    interval = intervals.share(right, of)
+    return {"right": right, "of": of, "share": round(right / of, 4), "interval": [round(end, 4) for end in interval]}
 
 
 def percent(found: dict) -> str:
     """A share as text, "88.0 % (80.2 to 93.0)"."""
     low, high = found["interval"]
     return f"{100 * found['share']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, *rows]).replace("\n", f"\n|{'---|' * len(head)}\n", 1)
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
@@ -73,7 +63,7 @@ def read_log(path: Path) -> list[dict[str, float]]:
 def steps_table(logs: dict[str, list[dict[str, float]]]) -> str:
     """Markdown: how many steps and minutes each part took, from its log."""
     rows = [[part, str(int(log[-1]["step"])), f"{log[-1]['seconds'] / 60:.0f}"] for part, log in logs.items()]
-    return table(["part", "steps", "minutes"], rows)
+    return markdown(["part", "steps", "minutes"], rows)
 
 
 def draw_curve(values: list[float], path: Path, title: str, size: tuple[int, int] = (640, 320)) -> None:
@@ -107,4 +97,4 @@ def draw_curve(values: list[float], path: Path, title: str, size: tuple[int, int
 def arms_table(arms: dict[str, dict[str, dict]]) -> str:
     """Markdown: for each arm its shares, named as the arms name them."""
     names = list(next(iter(arms.values())))
-    return table(["", *names], [[arm, *(percent(found[name]) for name in names)] for arm, found in arms.items()])
+    return markdown(["", *names], [[arm, *(percent(found[name]) for name in names)] for arm, found in arms.items()])

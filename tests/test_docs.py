@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures
 from faster_diffusion.models.schedulers import SOLVERS
 from faster_diffusion.options.key_steps import KeySteps
+from reproduce import figures
 from tests.pipelines.rows import ROWS
 
 ROOT = Path(__file__).parent.parent

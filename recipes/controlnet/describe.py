@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from faster_diffusion.measuring.tables import markdown
+
 from .. import card
 
 
@@ -13,7 +15,7 @@ def table(report: dict) -> str:
         [arm, _mean(found["edges"]), _mean(found["silhouettes"]), card.percent(found["right"])]
         for arm, found in report["arms"].items()
     ]
-    return card.table(["", "edges, F1", "silhouettes, IoU", "prompt obeyed"], rows)
+    return markdown(["", "edges, F1", "silhouettes, IoU", "prompt obeyed"], rows)
 
 
 def _mean(found: dict) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from faster_diffusion.measuring.tables import markdown
+
 from .. import card
 from . import learn
 from .lessons import LESSONS
@@ -12,7 +14,7 @@ from .lessons import LESSONS
 def table(arms: dict) -> str:
     """Markdown, one row an arm."""
     rows = [[arm, card.percent(found)] for arm, found in arms.items() if isinstance(found, dict)]
-    return card.table(["", "right (95 % interval)"], rows)
+    return markdown(["", "right (95 % interval)"], rows)
 
 
 def write_card(folder: Path, name: str, runs: Path, report: dict) -> None:

@@ -9,6 +9,8 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import nn
 from transformers import CLIPModel, CLIPTextModel
 
+from faster_diffusion.measuring.tables import markdown
+
 from .. import card, packing
 from . import tokenizer
 from .unet import scheduler
@@ -55,23 +57,17 @@ def write_card(folder: Path, runs: Path, obedience: dict, psnr: float, clip_righ
 
 def obedience_table(obedience: dict) -> str:
     """Markdown, one row an arm and kind of prompt."""
-    lines = [
-        "| | prompts | right | 95 % interval | objects | relation | sizes | background |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for arm in ("plain", "accelerated"):
         for kind in ("one object", "two objects") if arm in obedience else ():
             found = obedience[arm][kind]
             right = found["right"]
             low, high = right["interval"]
-            others = " | ".join(
-                f"{100 * found[m]['share']:.1f} %" for m in ("objects", "relation", "sizes", "background")
-            )
-            lines.append(
-                f"| {arm} | {right['of']} with {kind} | {100 * right['share']:.1f} % "
-                f"| {100 * low:.1f} to {100 * high:.1f} % | {others} |"
-            )
-    return "\n".join(lines)
+            others = [f"{100 * found[m]['share']:.1f} %" for m in ("objects", "relation", "sizes", "background")]
+            interval = f"{100 * low:.1f} to {100 * high:.1f} %"
+            rows.append([arm, f"{right['of']} with {kind}", f"{100 * right['share']:.1f} %", interval, *others])
+    head = ("", "prompts", "right", "95 % interval", "objects", "relation", "sizes", "background")
+    return markdown(head, rows)
 
 
 def read_report(path: Path) -> dict:

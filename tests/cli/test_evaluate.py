@@ -29,7 +29,7 @@ COMMANDS = re.findall(r"^faster-diffusion (evaluate (?:[^\\\n]|\\\n)*)", DOCUMEN
 @pytest.fixture
 def coco(tmp_path):
     """The files that the documented commands name, as small as they can be."""
-    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    (tmp_path / "reproduce").symlink_to(ROOT / "reproduce")
     (tmp_path / "annotations").mkdir()
     captions = [{"image_id": n // 2, "id": n, "caption": f"a cat {n}"} for n in range(6)]
     (tmp_path / "annotations" / "captions_val2017.json").write_text(json.dumps({"annotations": captions}))
@@ -91,7 +91,7 @@ def test_a_dry_run_counts_steps_of_every_stage(run, coco):
     assert f"{3 * 7 * 225:,} network calls" in result.stdout
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "arms").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "reproduce" / "arms").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_of_arms_can_be_read(path):
     assert len(line_up(read_arms(path))) > 2
 

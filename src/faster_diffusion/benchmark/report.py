@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..measuring import tables
 from ..measuring.timing import Timings
 from .cases import Case
 
@@ -25,11 +26,7 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
 
 def markdown(report: dict[str, Any]) -> str:
     """A report's table."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    for row in rows(report):
-        cells = [*row, *[""] * (len(COLUMNS) - len(row))]
-        lines.append(f"| {' | '.join(cells)} |".replace("  |", " |"))
-    return "\n".join(lines)
+    return tables.markdown(COLUMNS, ([*row, *[""] * (len(COLUMNS) - len(row))] for row in rows(report)))
 
 
 def caption(report: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
+from ..measuring import tables
 from . import profiles
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point, Tuning, shown
 
@@ -23,8 +24,8 @@ def write(found: Tuning, folder: Path) -> None:
 def markdown(found: Tuning) -> str:
     """What was found, in tables and sentences."""
     title = "## Against fewer steps and other methods"
-    tables = [*_front(found), "", title, "", *_levels(found), "", *_profiles(found)]
-    return "\n".join([*_head(found), "", *tables, ""])
+    sections = [*_front(found), "", title, "", *_levels(found), "", *_profiles(found)]
+    return "\n".join([*_head(found), "", *sections, ""])
 
 
 def picture(found: Tuning) -> Any:
@@ -81,22 +82,22 @@ def _head(found: Tuning) -> Iterator[str]:
 def _front(found: Tuning) -> Iterator[str]:
     yield "## Front: nothing is faster and nearer at once"
     yield ""
-    yield "| arm | PSNR | held-out | to its full run | time | seconds |"
-    yield "|---|---|---|---|---|---|"
+    rows = []
     for arm in found.front:
         point = found.point(arm)
-        figures = (point.psnr, point.held_out, point.psnr_full)
-        cells = [shown(arm), *(text(figure, ".1f") for figure in figures), text(point.ratio, ".3f")]
-        yield f"| {' | '.join([*cells, text(point.seconds, '.3f')])} |"
+        likeness = (text(figure, ".1f") for figure in (point.psnr, point.held_out, point.psnr_full))
+        rows.append([shown(arm), *likeness, *(text(figure, ".3f") for figure in (point.ratio, point.seconds))])
+    yield tables.markdown(["arm", "PSNR", "held-out", "to its full run", "time", "seconds"], rows)
 
 
 def _levels(found: Tuning) -> Iterator[str]:
-    yield "| PSNR at least | fastest plan | best curve of fewer steps | plan is faster by | fastest other | by |"
-    yield "|---|---|---|---|---|---|"
+    rows = []
     for level in found.levels:
         fewer = (level.fewer or "none") + (", longer than tried" if level.falls_short else "")
         cells = [f"{level.psnr:g} dB", shown(level.plan or "none"), fewer, gain(level)]
-        yield f"| {' | '.join([*cells, level.other or 'none', text(level.gain_over_other, '.2f', '×')])} |"
+        rows.append([*cells, level.other or "none", text(level.gain_over_other, ".2f", "×")])
+    head = ["PSNR at least", "fastest plan", "best curve of fewer steps", "plan is faster by", "fastest other", "by"]
+    yield tables.markdown(head, rows)
 
 
 def _profiles(found: Tuning) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...measuring.tables import markdown
 from ..line_up import UNTOUCHED
 from ..metrics import Value
 from ..results import EQUAL, ArmResult, Column, Evaluation
@@ -33,9 +34,8 @@ class Table:
 
     def markdown(self) -> str:
         """As Markdown."""
-        lines = [self.headings, ("---",) * len(self.headings)]
-        lines += [tuple(f"{cell.figure} {cell.aside}".strip() for cell in row) for row in self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows = ([f"{cell.figure} {cell.aside}".strip() for cell in row] for row in self.rows)
+        return markdown(self.headings, rows)
 
 
 def tables(evaluation: Evaluation) -> list[Table]:

@@ -1,6 +1,6 @@
 """What key steps keep of the image, placed as `faster-diffusion analyze` suggests, evenly, and as in the paper.
 
-    python -m benchmarks.key_steps --prompts 32
+    python -m reproduce.key_steps --prompts 32
 
 On the embedded model, 50 steps of DDIM, without prior noise. The analysis sees four other prompts than those that are
 judged. Every placement samples the same prompts from the same seeds. Writes docs/results/key_steps.json and
@@ -17,7 +17,6 @@ from typing import Any
 from PIL import Image
 
 import faster_diffusion as fd
-from benchmarks.pages import RESULTS
 from faster_diffusion import demo
 from faster_diffusion.analysis import Placement, analyze
 from faster_diffusion.analysis.suggest import place
@@ -26,7 +25,9 @@ from faster_diffusion.generation.prompts import embedded_prompts
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import decibels, mean_square_error, psnr
+from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.options.key_steps import PRESETS
+from reproduce.pages import RESULTS
 
 STEPS = 50
 SEEN = 4  # prompts of the analysis
@@ -70,18 +71,29 @@ def measure(count: int, batch_size: int, steps: int = STEPS) -> dict[str, Any]:
 
 def table(report: dict[str, Any]) -> str:
     """A report as Markdown."""
-    lines = [
-        "| key steps | placement | drift | PSNR, mean (95 % interval) | of the mean error | worst image | orders |",
-        "|---|---|---|---|---|---|---|",
+    head = (
+        "key steps",
+        "placement",
+        "drift",
+        "PSNR, mean (95 % interval)",
+        "of the mean error",
+        "worst image",
+        "orders",
+    )
+    return markdown(head, map(_cells, report["placements"]))
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    low, high = row["psnr_interval"]
+    return [
+        str(len(row["orders"])),
+        row["name"],
+        f"{row['drift']:.4f}",
+        f"{row['psnr']:.1f} dB ({low:.1f} to {high:.1f})",
+        f"{row['psnr_of_mean_error']:.1f} dB",
+        f"{row['worst']:.1f} dB",
+        " ".join(map(str, row["orders"])),
     ]
-    for row in report["placements"]:
-        low, high = row["psnr_interval"]
-        lines.append(
-            f"| {len(row['orders'])} | {row['name']} | {row['drift']:.4f} "
-            f"| {row['psnr']:.1f} dB ({low:.1f} to {high:.1f}) | {row['psnr_of_mean_error']:.1f} dB "
-            f"| {row['worst']:.1f} dB | {' '.join(map(str, row['orders']))} |"
-        )
-    return "\n".join(lines)
 
 
 def _fidelity(images: Sequence[Image.Image], original: Sequence[Image.Image]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Tunes embedded models under weak and strong guidance: the profiles that ship with them, and the figures of the docs.
 
-    python -m benchmarks.tuning --model scenes --guidance 2.5 --out runs/tune-2.5
-    python -m benchmarks.tuning --retime runs/tune-2.5 --device cuda --out runs/gpu-2.5
-    python -m benchmarks.tuning --publish runs/tune-2.5 runs/tune-7.5 runs/gpu-2.5
+    python -m reproduce.tuning --model scenes --guidance 2.5 --out runs/tune-2.5
+    python -m reproduce.tuning --retime runs/tune-2.5 --device cuda --out runs/gpu-2.5
+    python -m reproduce.tuning --publish runs/tune-2.5 runs/tune-7.5 runs/gpu-2.5
 
 A run that was stopped goes on. The search is smaller than that of `faster-diffusion tune`, for two busy cores. On a GPU
 it need not be made again: fidelity is the same there, and the times of all that was timed are measured anew.
@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import faster_diffusion as fd
-from benchmarks import pages
-from benchmarks.pages import DOCS, ROOT
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
 from faster_diffusion.generation.sampling import Settings
+from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.models import schedulers
 from faster_diffusion.tuning import Space, Tuning, report, retime
 from faster_diffusion.tuning.results import PLAN, Level
-from recipes.card import table
+from reproduce import pages
+from reproduce.pages import DOCS, ROOT
 
 RESULTS = pages.RESULTS / "tuning"
 ON_A_GPU = pages.RESULTS / "tuning-gpu"
@@ -154,7 +154,7 @@ def _gains(tunings: Sequence[Tuning]) -> str:
     for level in (level for found in tunings for level in found.levels):
         rows.setdefault(level.psnr, []).append(_gain(level))
     names = [f"{name}, {guidance}" for name, guidance in map(_of, tunings)]
-    return table(["PSNR at least", *names], [[f"{psnr:g} dB", *cells] for psnr, cells in sorted(rows.items())])
+    return markdown(["PSNR at least", *names], [[f"{psnr:g} dB", *cells] for psnr, cells in sorted(rows.items())])
 
 
 def _gain(level: Level) -> str:
@@ -172,7 +172,7 @@ def _section(found: Tuning) -> str:
     name, guidance = _of(found)
     tables = report.markdown(found).partition("\n")[2].strip().replace("\n## ", "\n### ")
     picture = f"![PSNR over time of {name} at guidance {guidance}](images/tuning-{name}-{guidance}.png)"
-    command = f"`python -m benchmarks.tuning --model {name} --guidance {guidance}`"
+    command = f"`python -m reproduce.tuning --model {name} --guidance {guidance}`"
     return f"## {name}, guidance {guidance}\n\n{command}. {tables}\n\n{picture}"
 
 

@@ -1,8 +1,8 @@
 """Every pipeline of the test suite's table: what "paper" means for it, and how exactly it keeps what it promises.
 
-    python -m benchmarks.pipelines
+    python -m reproduce.pipelines
 
-Takes some minutes; `python -m benchmarks.figures` then puts the table into docs/pipelines.md.
+Takes some minutes; `python -m reproduce.figures` then puts the table into docs/pipelines.md.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import torch
 from tqdm import tqdm
 
 import faster_diffusion as fd
-from benchmarks.pages import RESULTS
+from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.models.pipelines import PIPELINES
+from reproduce.pages import RESULTS
 from tests.pipelines import oracle
 from tests.pipelines.rows import ROWS
 from tests.pipelines.rows.common import Row
@@ -52,20 +53,17 @@ def measure(row: Row) -> dict[str, Any]:
 
 def table(measured: list[dict[str, Any]]) -> str:
     """What was measured, and what is refused, as Markdown."""
-    lines = [
-        '| pipeline | network | "paper" key steps | decoded | all key | sequential | oracle |',
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     several = Counter(row["pipeline"] for row in measured)
     for row in measured:
         name = f"`{row['pipeline']}`" + (f" ({row['row']})" if several[row["pipeline"]] > 1 else "")
         decoded = "together" if row["together"] else "one by one"
-        differences = " | ".join(_difference(row[name]) for name in ("all_key", "sequential", "oracle"))
-        lines.append(f"| {name} | `{row['network']}` | {row['paper']} | {decoded} | {differences} |")
+        differences = [_difference(row[name]) for name in ("all_key", "sequential", "oracle")]
+        rows.append([name, f"`{row['network']}`", row["paper"], decoded, *differences])
     refused = {name: traits.refused for name, traits in PIPELINES.items() if traits.refused}
-    lines += ["", "| refused | reason |", "|---|---|"]
-    lines += [f"| `{name}` | {reason} |" for name, reason in refused.items()]
-    return "\n".join(lines)
+    head = ("pipeline", "network", '"paper" key steps', "decoded", "all key", "sequential", "oracle")
+    reasons = markdown(["refused", "reason"], ([f"`{name}`", reason] for name, reason in refused.items()))
+    return f"{markdown(head, rows)}\n\n{reasons}"
 
 
 def _difference(value: float) -> str:

@@ -1,6 +1,6 @@
 """Puts the measured tables into the documentation.
 
-    python -m benchmarks.figures
+    python -m reproduce.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
 pipelines, key_steps, compiled, corrections, corrections worth, forecasts, or speed for all cases that were measured;
@@ -13,15 +13,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import corrections, flops, key_steps, pages, pipelines
-from benchmarks.pages import DOCS, RESULTS, ROOT
 from faster_diffusion.benchmark import report as speed
 from faster_diffusion.benchmark.cases import MODES
 from faster_diffusion.benchmark.results import read_reports
 from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation import report as fidelity
 from faster_diffusion.evaluation.report.tables import cell
-from recipes.card import table as markdown_table
+from faster_diffusion.measuring.tables import markdown
+from reproduce import corrections, flops, key_steps, pages, pipelines
+from reproduce.pages import DOCS, RESULTS, ROOT
 
 NAMES = ("analysis", "benchmarks", "compile-and-offload", "corrections", "pipelines", "plans")
 PAGES = (ROOT / "README.md", *(DOCS / f"{name}.md" for name in NAMES))
@@ -82,7 +82,7 @@ def _worth(paths: list[Path]) -> str:
     reports = [json.loads(path.read_text()) for path in paths]
     head = [f"{report['model']}, {report['guidance']:g}" for report in reports]
     found = [corrections.worth(report) for report in reports]
-    return markdown_table(["placed calls", *head], [[str(calls), *(by[calls] for by in found)] for calls in found[0]])
+    return markdown(["placed calls", *head], [[str(calls), *(by[calls] for by in found)] for calls in found[0]])
 
 
 def _key_steps(path: Path) -> str:
@@ -104,7 +104,7 @@ def _compiled(path: Path) -> str:
         [f"{report['case']['mode']}: {MODES[report['case']['mode']]}", *map(_seconds, report["arms"].values())]
         for report in reports
     ]
-    return f"{speed.caption(reports[0])}\n\n{markdown_table(['', *reports[0]['arms']], rows)}"
+    return f"{speed.caption(reports[0])}\n\n{markdown(['', *reports[0]['arms']], rows)}"
 
 
 def _seconds(row: dict[str, Any]) -> str:
@@ -122,7 +122,7 @@ def _forecasts(paths: list[Path]) -> str:
         rows.append([arm.name, *(f"{each.figure} {each.aside}".strip() for each in cells)])
     first = by_guidance[0]
     about = f"{len(first.prompts)} prompts; [ ] are 95 % intervals; {speed.whereabouts(dict(first.machine))}"
-    return f"{about}\n\n{markdown_table(['', *head], rows)}"
+    return f"{about}\n\n{markdown(['', *head], rows)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What fitted corrections are worth: fidelity of short runs with and without, on prompts that they were not fitted to.
 
-    python -m benchmarks.corrections --model scenes --guidance 7.5
+    python -m reproduce.corrections --model scenes --guidance 7.5
 
 For each number of steps the runs of all solvers are corrected, those of one also with their steps placed, and compared
 with plain ones, by PSNR to 150 steps of DPM-Solver++, which they are fitted to. After every number of steps this writes
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.pages import RESULTS
 from faster_diffusion import demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
@@ -29,22 +28,25 @@ from faster_diffusion.measuring.fingerprint import versions
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import psnr
+from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.tuning.fitting import fit_to
 from faster_diffusion.tuning.following import follow
-from recipes.card import table as markdown_table
+from reproduce.pages import RESULTS
 
 REFERENCE = "dpm++-trailing:150"
-SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing", "dpm++-karras", "unipc-karras")
+CORRECTED_SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing", "dpm++-karras")
+SOLVERS = (*CORRECTED_SOLVERS, "unipc-karras")
 PLACED_SOLVER = "dpm++1-trailing"
 PLAIN, CORRECTED, PLACED = "", ", corrected", ", placed"  # what is done to runs, as columns say it
-MORE = (40,)  # steps of plain runs beside those that are corrected
+_CORRECTED_KINDS = [*((solver, CORRECTED) for solver in CORRECTED_SOLVERS), (PLACED_SOLVER, PLACED)]
+MORE = (30,)  # steps of plain runs beside those that are corrected
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="scenes")
     parser.add_argument("--guidance", type=float, default=demo.GUIDANCE_SCALE)
-    parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8, 10, 13, 16, 20, 25, 30])
+    parser.add_argument("--steps", type=int, nargs="+", default=[4, 5, 6, 8, 10, 13, 16, 20])
     parser.add_argument("--fitted", type=int, default=8, help="prompts that corrections are fitted to (default 8)")
     parser.add_argument("--held-out", type=int, default=24, help="prompts that are judged (default 24)")
     parser.add_argument("--go-on", action="store_true", help="measure what the JSON file lacks")
@@ -107,8 +109,8 @@ def measure(
 
 def _kinds(corrected: bool) -> list[tuple[str, str]]:
     """Solvers, and what is done to their runs."""
-    kinds = (PLAIN, CORRECTED) if corrected else (PLAIN,)
-    return [(solver, kind) for solver in SOLVERS for kind in kinds] + [(PLACED_SOLVER, PLACED)] * corrected
+    plain = [(solver, PLAIN) for solver in SOLVERS]
+    return [*plain, *_CORRECTED_KINDS] if corrected else plain
 
 
 def _key(row: Mapping[str, Any]) -> tuple[int, str, str]:
@@ -118,15 +120,14 @@ def _key(row: Mapping[str, Any]) -> tuple[int, str, str]:
 
 def table(report: dict[str, Any]) -> str:
     """A report as Markdown: of plain runs, and of corrected ones, a row for each number of network calls."""
-    plain, corrected = [(solver, PLAIN) for solver in SOLVERS], [(solver, CORRECTED) for solver in SOLVERS]
-    return f"{_table(report, plain)}\n\n{_table(report, [*corrected, (PLACED_SOLVER, PLACED)])}"
+    return f"{_table(report, _kinds(False))}\n\n{_table(report, _CORRECTED_KINDS)}"
 
 
 def _table(report: dict[str, Any], columns: Sequence[tuple[str, str]]) -> str:
     found = {_key(row): row for row in report["rows"]}
     counts = sorted({calls for calls, *column in found if tuple(column) in columns})
     rows = [[str(calls), *(_cell(found.get((calls, *column))) for column in columns)] for calls in counts]
-    return markdown_table(["calls", *(solver + kind for solver, kind in columns)], rows)
+    return markdown(["calls", *(solver + kind for solver, kind in columns)], rows)
 
 
 def worth(report: dict[str, Any]) -> dict[int, str]:

@@ -1,8 +1,8 @@
 """The paper's tables in miniature: its tasks, each on the embedded model for it, with and without propagation.
 
-    python -m benchmarks.paper_tables --list
-    python -m benchmarks.paper_tables ddim dpm++        # these rows; all by default
-    python -m benchmarks.paper_tables --publish         # what is finished, into docs/paper.md
+    python -m reproduce.paper_tables --list
+    python -m reproduce.paper_tables ddim dpm++        # these rows; all by default
+    python -m reproduce.paper_tables --publish         # what is finished, into docs/paper.md
 
 A row is two evaluations, both of which go on where they were stopped: of quality, over --images images, and of cost and
 likeness, over 64 or 16 videos, where decoding one by one takes part too (its images are those of decoding in a batch).
@@ -17,9 +17,6 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import pages, paper_plots
-from benchmarks.pages import DOCS, ROOT
-from benchmarks.paper_rows import ABLATIONS, ROWS, Row
 from faster_diffusion.arms import Arm
 from faster_diffusion.evaluation import Evaluation, Judges, evaluate
 from faster_diffusion.evaluation.report.plots import png
@@ -28,7 +25,10 @@ from faster_diffusion.files import write_json, write_whole
 from faster_diffusion.generation.loading import DTYPES
 from faster_diffusion.generation.prompts import Prompt
 from faster_diffusion.generation.sampling import Settings
-from recipes.card import table
+from faster_diffusion.measuring.tables import markdown
+from reproduce import pages, paper_plots
+from reproduce.pages import DOCS, ROOT
+from reproduce.paper_rows import ABLATIONS, ROWS, Row
 
 RESULTS = pages.RESULTS / "paper"
 PAGE = DOCS / "paper.md"
@@ -149,7 +149,7 @@ def quality_table() -> str:
         for row, found in finished("quality")
         for cells in lines(row, found, QUALITY)
     ]
-    return markdown(head, rows)
+    return _table(head, rows)
 
 
 def images(row: Row, found: Evaluation) -> str:
@@ -164,14 +164,14 @@ def cost_table() -> str:
     rows = [
         [row.title, *cells, row.published.cost] for row, found in finished("cost") for cells in lines(row, found, COST)
     ]
-    return markdown(head, rows)
+    return _table(head, rows)
 
 
 def ablation_table() -> str:
     path = RESULTS / "ablations.json"
     keys = (*COST, "clip_score", "obeyed")
     rows = list(lines(ROWS["ddim"], Evaluation.read(path), keys)) if path.is_file() else []
-    return markdown(["", *_LIKENESS_AND_COST, "CLIP score", "prompts obeyed"], rows)
+    return _table(["", *_LIKENESS_AND_COST, "CLIP score", "prompts obeyed"], rows)
 
 
 _LIKENESS_AND_COST = ("PSNR", "SSIM", "network FLOPs an image", "network time", "whole call")
@@ -186,8 +186,8 @@ def lines(row: Row, found: Evaluation, keys: tuple[str, ...]) -> Iterator[list[s
             yield [arm.name, *(f"{one.figure} {one.aside}".strip() for one in cells)]
 
 
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    return table(head, rows) if rows else "Not run yet."
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return markdown(head, rows) if rows else "Not run yet."
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import corrections, figures, flops, key_steps
+from reproduce import corrections, figures, flops, key_steps
 
 
 def test_flops_of_a_plan():
@@ -20,12 +20,14 @@ def test_corrected_runs_stand_beside_plain_ones(monkeypatch):
     monkeypatch.setattr(corrections, "REFERENCE", "ddim-trailing:6")
     monkeypatch.setattr(corrections, "MORE", (3,))
     first, report = corrections.measure("scenes", 5.0, [2], fitted=1, held_out=2)
-    assert [(row["calls"], row["corrected"]) for row in report["rows"]].count((2, True)) == len(corrections.SOLVERS) + 1
+    assert [(row["calls"], row["corrected"]) for row in report["rows"]].count((2, True)) == len(
+        corrections.CORRECTED_SOLVERS
+    ) + 1
     plain, corrected = (text.splitlines() for text in corrections.table(json.loads(json.dumps(report))).split("\n\n"))
     assert [line.count(" dB [") for line in plain[2:]] == [len(corrections.SOLVERS)] * 2  # two steps, and three
-    assert corrected[0].count(", corrected |") == len(corrections.SOLVERS)
+    assert corrected[0].count(", corrected |") == len(corrections.CORRECTED_SOLVERS)
     assert corrected[0].count(", placed |") == 1
-    assert [line.count(" dB [") for line in corrected[2:]] == [len(corrections.SOLVERS) + 1]
+    assert [line.count(" dB [") for line in corrected[2:]] == [len(corrections.CORRECTED_SOLVERS) + 1]
     assert list(corrections.worth(report)) == [2]
     monkeypatch.setattr(corrections, "fit_to", None)  # what is known is not fitted again
     assert list(corrections.measure("scenes", 5.0, [2], 1, 2, first["rows"]))[-1]["rows"] == report["rows"]

@@ -1,6 +1,6 @@
 """What plans save of the network's FLOPs, for architectures everyone knows. Exact, and in seconds on any machine.
 
-    python -m benchmarks.flops
+    python -m reproduce.flops
 
 Writes docs/results/flops.json and prints a table. For any other model: `faster-diffusion info MODEL`.
 """
@@ -11,11 +11,12 @@ from typing import Any
 
 from diffusers import UNet2DConditionModel
 
-from benchmarks.pages import RESULTS
 from faster_diffusion import KeySteps
 from faster_diffusion.accounting.flops import encoder_flops, stage_flops, twin
 from faster_diffusion.benchmark.architectures import ARCHITECTURES
+from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.models.inputs import network_inputs
+from reproduce.pages import RESULTS
 
 MODELS = {  # name -> config and side in pixels
     "Stable Diffusion 1.5, 512": (ARCHITECTURES["sd15"].network().config, 512),
@@ -50,14 +51,11 @@ def measure(config: Mapping[str, Any], side: int) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> str:
     """A report as Markdown."""
     heads = [f"{key_steps}, {steps} steps" for key_steps, steps in PLANS]
-    lines = [
-        f"| UNet | TFLOP a step | share of encoder and bottleneck | {' | '.join(heads)} |",
-        f"|---|---|---|{'---|' * len(heads)}",
-    ]
+    rows = []
     for name, row in report.items():
         saved = [f"{plan['saved']:.1%} saved, {1 / (1 - plan['saved']):.2f}x" for plan in row["plans"]]
-        lines.append(f"| {name} | {row['step'] / 1e12:.2f} | {row['encoder_share']:.1%} | {' | '.join(saved)} |")
-    return "\n".join(lines)
+        rows.append([name, f"{row['step'] / 1e12:.2f}", f"{row['encoder_share']:.1%}", *saved])
+    return markdown(["UNet", "TFLOP a step", "share of encoder and bottleneck", *heads], rows)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import paper_tables
-from benchmarks.paper_rows import ABLATIONS, ROWS, Dropping, Published, Row
-from benchmarks.paper_tables import Where
 from faster_diffusion import demo
 from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.models import schedulers
+from reproduce import paper_tables
+from reproduce.paper_rows import ABLATIONS, ROWS, Dropping, Published, Row
+from reproduce.paper_tables import Where
 from tests.evaluation import tiny
 
 

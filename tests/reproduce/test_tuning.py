@@ -2,9 +2,9 @@
 
 import json
 
-from benchmarks import tuning
 from faster_diffusion.tuning import Figure, Tuning
 from faster_diffusion.tuning.results import Level
+from reproduce import tuning
 from tests.tuning.test_levels import POINTS
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.paper_rows import Row
-from benchmarks.paper_rows import share as published_share
 from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation.line_up import UNTOUCHED
 from faster_diffusion.evaluation.metrics import Value
+from reproduce.paper_rows import Row
+from reproduce.paper_rows import share as published_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
