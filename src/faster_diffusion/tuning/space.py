@@ -35,7 +35,7 @@ class Space:
         beside: other rivals.
     """
 
-    solvers: tuple[str, ...] = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
+    solvers: tuple[str, ...] = ("ddim-trailing", "unipc-trailing", "dpm++-karras")
     plain: tuple[str, ...] = ("dpm++-trailing", "unipc-trailing", "dpm++-karras", "unipc-karras")
     steps: tuple[int, ...] = (25, 50)
     keys: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 18)

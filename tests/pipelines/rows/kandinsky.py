@@ -214,12 +214,13 @@ ROWS = [
         },
         call={**SIZE, "prior_num_inference_steps": 2},
     ),
-    Row("kandinsky-3", lambda: third(Kandinsky3Pipeline), attended, call=SIZE),
+    Row("kandinsky-3", lambda: third(Kandinsky3Pipeline), attended, call=SIZE, dtype=torch.float32),
     Row(
         "kandinsky-3-image-to-image",
         lambda: third(Kandinsky3Img2ImgPipeline),
         lambda n: {**attended(n), "image": image(n)},
         first=LATE,
         call={"strength": STRENGTH},
+        dtype=torch.float32,  # in which diffusers tells its network of the time
     ),
 ]
