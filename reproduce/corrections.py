@@ -2,7 +2,7 @@
 
     python -m reproduce.corrections --model scenes --guidance 7.5
 
-For each number of steps the runs of all solvers are corrected, those of one also with their steps placed, and compared
+For each number of steps the runs of some solvers are corrected, those of one also with their steps placed, and compared
 with plain ones, by PSNR to 150 steps of DPM-Solver++, which they are fitted to. After every number of steps this writes
 docs/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints the tables.
 """
@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
@@ -30,12 +31,12 @@ from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import psnr
 from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.tuning.fitting import fit_to
-from faster_diffusion.tuning.following import follow
+from faster_diffusion.tuning.following import Followed, follow
 from reproduce.pages import RESULTS
 
 REFERENCE = "dpm++-trailing:150"
-CORRECTED_SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing", "dpm++-karras")
-SOLVERS = (*CORRECTED_SOLVERS, "unipc-karras")
+CORRECTED_SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
+SOLVERS = (*CORRECTED_SOLVERS, "dpm++-karras", "unipc-karras")
 PLACED_SOLVER = "dpm++1-trailing"
 PLAIN, CORRECTED, PLACED = "", ", corrected", ", placed"  # what is done to runs, as columns say it
 _CORRECTED_KINDS = [*((solver, CORRECTED) for solver in CORRECTED_SOLVERS), (PLACED_SOLVER, PLACED)]
@@ -77,14 +78,17 @@ def measure(
 
     long = Arm.parse(REFERENCE)
     reference = run(long)
-    path = follow(pipe, long, prompts[:fitted], settings, listen=True)
+
+    @cache  # only if something is fitted
+    def path() -> Followed:
+        return follow(pipe, long, prompts[:fitted], settings, listen=True)
 
     def row(arm: Arm, images: Sequence[Image.Image], **more: Any) -> dict[str, Any]:
         values = [psnr(*pair) for pair in zip(images, reference, strict=True)]
         return {"arm": arm.spec, "calls": arm.step_count, "psnr": fmean(values), "interval": bootstrap(values), **more}
 
     def corrected(arm: Arm, place: bool) -> dict[str, Any]:
-        config = fit_to(path, pipe, arm, held_out=0, place=place).config
+        config = fit_to(path(), pipe, arm, held_out=0, place=place).config
         made: Any = config.correction
         images = run(replace(arm, propagation=config, name=""))
         return row(arm, images, corrected=True, placed=place, weights=made.weights, timesteps=made.timesteps)

@@ -55,7 +55,7 @@ GUIDED = (
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name in GUIDED], ids=lambda row: row.name)
-def test_so_it_is_for_networks_that_predict_a_variance_see_a_mask_or_take_the_prompted_half_first(row):
+def test_so_it_is_for_networks_that_predict_a_variance_see_a_mask_or_take_the_conditional_half_first(row):
     pipe = row.pipe()
     with fd.enable(
         pipe,
@@ -79,7 +79,7 @@ def test_changes_are_those_since_the_step_before():
     generator = torch.Generator().manual_seed(0)
     first, second, seen = (torch.randn((2, 3, 4, 4), generator=generator) for _ in range(3))
     seen = torch.cat([seen[:1]] * 2)
-    terms = Terms(channels=2, guided=True, prompted=1)
+    terms = Terms(channels=2, guided=True, conditional=1)
     assert not terms.at(0, first, seen)[..., 3:].any()
     now = dict(zip(TERMS, terms.at(1, second, seen).unbind(-1), strict=True))
     torch.testing.assert_close(now["prediction"], second[1:, :2])

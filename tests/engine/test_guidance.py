@@ -1,4 +1,4 @@
-"""Late in sampling the prompted half of a guided batch is enough."""
+"""Late in sampling the conditional half of a guided batch is enough."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def batches(pipe):
     return seen, hook
 
 
-def test_the_unprompted_half_runs_up_to_that_share_of_the_steps(pipe):
+def test_the_unconditional_half_runs_up_to_that_share_of_the_steps(pipe):
     seen, hook = batches(pipe)
     with fd.enable(pipe, key_steps="all", guidance_until=0.6) as handle:
         toys.sample(pipe)
@@ -109,7 +109,7 @@ def test_a_prompt_that_changes_late_is_computed_with_both_halves_again(pipe):
 
 
 @pytest.mark.parametrize("degree", [0, 1])
-def test_a_gate_goes_on_with_the_prompted_half(pipe, degree):
+def test_a_gate_goes_on_with_the_conditional_half(pipe, degree):
     """The errors of a batch that is half as large are told from the same half of what was predicted before."""
     made = {}
     for parallel in (True, False):

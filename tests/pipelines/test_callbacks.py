@@ -42,7 +42,7 @@ def row(request):
 
 
 def end_guidance() -> Callable[..., dict[str, Any]]:
-    """A callback that leaves the unprompted half of the batch out from the fifth step on, once."""
+    """A callback that leaves the unconditional half of the batch out from the fifth step on, once."""
     seen = []
 
     def callback(pipe: Any, step: int, t: Any, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ GUIDED = ("stable-diffusion", "xl", "controlnet", "t2i-adapter", "text-to-video"
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name in GUIDED], ids=lambda row: row.name, indirect=True)
 @pytest.mark.parametrize("reuse", ["encoder", "output"])
-def test_without_the_unprompted_half_late_in_sampling_it_is_the_oracle_s_result(row, pipe, reuse):
+def test_without_the_unconditional_half_late_in_sampling_it_is_the_oracle_s_result(row, pipe, reuse):
     expected = oracle.sample(row, pipe, KEYS, reuse, 1, until=0.5)
     for parallel in (True, False):
         plan = {"key_steps": KEYS, "reuse": reuse, "forecast": 1, "prior_noise": None}

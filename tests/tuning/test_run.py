@@ -59,7 +59,7 @@ def test_figures_have_intervals_and_plans_a_likeness_to_their_full_run(run):
         assert (point.psnr_full is not None) == (point.kind == PLAN and known)
 
 
-def test_the_best_plans_are_tried_without_the_unprompted_half_at_their_end(run):
+def test_the_best_plans_are_tried_without_the_unconditional_half_at_their_end(run):
     tried = [json.loads(text)["arm"] for text in tiny.fidelity(run.folder).values()]
     assert any("output" in spec and spec.endswith("guidance:0.5") for spec in tried)
 

@@ -34,7 +34,7 @@ def test_plans_are_different_arms_that_fit_the_network():
     assert all(arm.applicable(pipe) is None for arm in plans[::20])
 
 
-def test_a_run_of_few_steps_may_leave_out_the_unprompted_half_at_its_end():
+def test_a_run_of_few_steps_may_leave_out_the_unconditional_half_at_its_end():
     space = Space(solvers=("ddim",), plain=(), fewer=(4, 8), guidance=(0.5, 0.75))
     halved = [arm.spec for arm in space.plans(toys.unet(), {}) if arm.propagation.guidance_until is not None]
     assert halved == [f"ddim:{steps} + all + guidance:{share}" for steps in (4, 8) for share in (0.5, 0.75)]

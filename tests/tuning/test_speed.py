@@ -15,7 +15,7 @@ SPEED = Speed(call=1.0, step=0.1, rest=5.0, shares={"encoder": 0.5})
         ("ddim:8", 8),
         ("ddim:8 + 0,4 + output", 2),
         ("ddim:8 + 0,4", 2 + 6 * 0.5),
-        ("ddim:8 + all + guidance:0.75", 6 + 2 * 0.5),  # the prompted half alone at the last two
+        ("ddim:8 + all + guidance:0.75", 6 + 2 * 0.5),  # the conditional half alone at the last two
         ("ddim:8 + 0,4 + output + guidance:0.5", 1 + 0.5),
     ],
 )

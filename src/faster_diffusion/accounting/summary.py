@@ -24,7 +24,7 @@ class Summary:
     decoder_batches: int  # times the last stages ran, each for one or more calls
     flops: int  # of the network in this run (2 x multiply-adds)
     flops_untouched: int  # the same without acceleration
-    halves: int  # network calls without the unprompted half of the batch
+    halves: int  # network calls without the unconditional half of the batch
     control_computed: int  # calls of a control network
     control_reused: int  # calls of a control network answered by what it gave at a key step
     cache_bytes: int  # peak memory of kept features and waiting predictions
@@ -46,7 +46,9 @@ class Summary:
         reuse = str(self.config.reuse)
         part = {"encoder": "Encoder", "output": "Network"}.get(reuse, f"All stages ({reuse} is reused)")
         forecast = "" if self.config.forecast == Forecast(0) else f" {self.config.forecast}."
-        halves = (f"Without the unprompted half of the batch: {self.halves} of {calls} calls.",) if self.halves else ()
+        halves = (
+            (f"Without the unconditional half of the batch: {self.halves} of {calls} calls.",) if self.halves else ()
+        )
         return "\n".join(
             (
                 f"{part} ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "

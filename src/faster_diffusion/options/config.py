@@ -36,8 +36,8 @@ class PropagationConfig:
         gate: makes steps key while sampling, besides ``key_steps``, so that predictions drift no further than this
             relative error: a number or a [`Gate`]; ``None`` leaves the key steps as they are. With
             ``key_steps=[0]`` it decides alone.
-        guidance_until: the share of the steps after which the unprompted half of a guided batch is not computed any
-            more, but taken to differ from the prompted half as at the key steps before; ``None`` computes it always.
+        guidance_until: the share of the steps after which the unconditional half of a guided batch is not computed any
+            more, but taken to differ from the conditional half as at the key steps before; ``None`` computes it always.
         correction: what is added to the predictions, fitted for a number of steps of a solver
             (``faster_diffusion.tuning.fit``, whose profile has it); ``None`` leaves them as they are.
     """

@@ -31,7 +31,7 @@ class Space:
         fitted: prompts that these are fitted to, all drawn at once: those that choose, with other seeds.
         placed: of runs that are corrected and have their steps placed, see `steps`.
         placed_by: solvers of these, which have to take timesteps.
-        guidance: shares of the steps after which plain runs, and the best plans, compute the prompted half alone.
+        guidance: shares of the steps after which plain runs, and the best plans, compute the conditional half alone.
         beside: other rivals.
     """
 
@@ -72,7 +72,7 @@ class Space:
 
     @property
     def short_runs(self) -> list[tuple[str, int]]:
-        """Solvers with few steps, which are tried without the unprompted half too."""
+        """Solvers with few steps, which are tried without the unconditional half too."""
         return [(solver, steps) for solver in self.plain_solvers for steps in self.fewer] if self.guidance else []
 
     @property
@@ -129,7 +129,7 @@ class Space:
 
 
 def without_guidance(plans: Sequence[Arm], shares: Sequence[float]) -> list[Arm]:
-    """Plans that compute the prompted half alone after some shares of their steps."""
+    """Plans that compute the conditional half alone after some shares of their steps."""
     configs = [(plan, plan.propagation) for plan in plans]
     return [
         replace(plan, propagation=replace(config, guidance_until=share), name="")
