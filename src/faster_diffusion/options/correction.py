@@ -21,8 +21,9 @@ class Correction:
     """What is added to the predictions of a run, alike to both halves of a guided batch.
 
     Args:
-        weights: (network calls of a run, 5), of the conditional prediction, of what it differs by from the unconditional
-            one, of the latent as the network sees it, and of the change of the first two since the call before.
+        weights: (network calls of a run, 5), of the conditional prediction, of what it differs by from the
+            unconditional one, of the latent as the network sees it, and of the change of the first two since the call
+            before.
         channels: of the latent. What a network predicts beyond them, a variance, is left as it is.
         guided: whether a batch is the same latents twice, for classifier-free guidance.
         timesteps: of the network calls, for which it was fitted; ``None`` if that is not known.
