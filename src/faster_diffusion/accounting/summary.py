@@ -36,6 +36,7 @@ class Summary:
         return 1 - self.flops / self.flops_untouched
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {**asdict(self), "config": self.config.to_dict(), "flops_saved": self.flops_saved}
 
     def __str__(self) -> str:

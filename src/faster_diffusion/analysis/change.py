@@ -23,6 +23,7 @@ class Change:
     decoder: dict[str, tuple[float, ...]]
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {"orders": [*self.orders], "encoder": self.encoder, "decoder": self.decoder}
 
     @property
@@ -41,6 +42,7 @@ class ChangeMeter:
         }
 
     def __call__(self, seen: Seen) -> None:
+        """Takes note of what a stage gave."""
         if seen.role not in self._changes:
             return
         features = seen.features.float().flatten(1)

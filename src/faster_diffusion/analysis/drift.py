@@ -26,6 +26,7 @@ class Drift:
     matrix: np.ndarray  # (n, n), zero for j <= i
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {"orders": [*self.orders], "matrix": self.matrix.tolist()}
 
 
@@ -68,6 +69,7 @@ class DriftMeter:
         self._drifts: list[np.ndarray] = []
 
     def __call__(self, seen: Seen) -> None:
+        """Takes note of what a stage gave."""
         if seen.role == "reused":
             rows = seen.features.flatten(1)
             self._sketches[seen.name, seen.lane][seen.order] = self._project(rows).cpu()

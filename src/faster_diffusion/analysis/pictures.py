@@ -35,6 +35,7 @@ class Pictures:
     image: Picture | None  # what the run came to
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {"orders": [*self.orders], "stages": [*self.stages]}
 
 
@@ -56,6 +57,7 @@ class PictureMeter:
         self._latents: dict[int, torch.Tensor] = {}
 
     def __call__(self, seen: Seen) -> None:
+        """Takes note of what a stage gave."""
         if not self._orders:
             self._orders = tuple(_spread(range(seen.order, seen.steps), self._count))
         if seen.order not in self._orders:

@@ -52,6 +52,7 @@ class Analysis:
         return write(self, Path(folder))
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {
             **{name: getattr(self, name) for name in ("pipeline", "network", "scheduler", "steps")},
             "prompts": [*self.prompts],

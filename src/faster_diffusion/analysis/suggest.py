@@ -25,6 +25,7 @@ class Placement:
         return ",".join(map(str, self.orders))
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return asdict(self)
 
 

@@ -49,9 +49,11 @@ class Timeline:
         return [span for span in self.spans if span.name == CALL]
 
     def seconds_of(self, row: str) -> float:
+        """Seconds of all spans of a row."""
         return sum(span.seconds for span in self.spans if span.name == row)
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {**asdict(self), "seconds_by_row": {row: self.seconds_of(row) for row in self.rows}}
 
 

@@ -42,6 +42,7 @@ class DeepCache:
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
+        """Within it ``pipe`` samples with the method; afterwards it is what it was before."""
         package = _package("DeepCache")
         unet = _unet_of(pipe, "DeepCache")
         _refuse_classes(pipe, _DEEPCACHE_FAILS, "DeepCache")
@@ -75,6 +76,7 @@ class ToMe:
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
+        """Within it ``pipe`` samples with the method; afterwards it is what it was before."""
         package = _package("tomesd")
         unet = _unet_of(pipe, "tomesd")
         _refuse_classes(pipe, _TOME_FAILS, "tomesd")
@@ -109,6 +111,7 @@ class TGate:
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
+        """Within it ``pipe`` samples with the method; afterwards it is what it was before."""
         package = _package("tgate")
         cls = type(pipe)
         loader = _TGATE_LOADERS.get(cls.__name__)

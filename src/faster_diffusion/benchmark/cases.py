@@ -71,6 +71,7 @@ class Case:
 
     @property
     def name(self) -> str:
+        """What tells the case from others, for people."""
         size = f" {self.size[0]}x{self.size[1]}" if self.size else ""
         guided = "" if self.guidance > 1 else ", no guidance"
         return (
@@ -94,6 +95,7 @@ class Case:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Case:
+        """The inverse of ``to_dict``."""
         size = None if fields["size"] is None else tuple(fields["size"])
         arms = tuple(Arm.parse(spec, name) for name, spec in fields["arms"].items())
         return cls(**{**fields, "size": size, "arms": arms})

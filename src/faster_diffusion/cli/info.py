@@ -42,10 +42,12 @@ class Plan:
 
     @property
     def saved(self) -> float:
+        """Fraction of the FLOPs that the plan saves, 0 to 1."""
         return 1 - self.flops / self.flops_untouched
 
     @property
     def speed_up(self) -> float:
+        """How many times fewer FLOPs."""
         return self.flops_untouched / self.flops
 
 

@@ -37,6 +37,7 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
+    """What every command does first."""
     show_our_warnings_only()
 
 

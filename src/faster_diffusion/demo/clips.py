@@ -44,6 +44,7 @@ class Clip:
 
     @property
     def thing(self) -> Thing:
+        """The one thing that is shown."""
         return self.scene.things[0]
 
 
@@ -57,6 +58,7 @@ class Verdict:
 
     @property
     def all_right(self) -> bool:
+        """Whether thing and direction are."""
         return self.thing_right and self.direction_right
 
 

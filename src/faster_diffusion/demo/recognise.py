@@ -43,6 +43,7 @@ class Verdict:
 
     @property
     def all_right(self) -> bool:
+        """Whether everything is."""
         return self.objects_right and self.sizes_right and self.relation_right and self.background_right
 
 

@@ -55,5 +55,6 @@ class CacheEntry:
         )
 
     def nbytes(self) -> int:
+        """Memory of all that is kept, bytes."""
         history = [] if self.history is None else list(self.history.values)
         return size_in_bytes([history, self.residuals, self.predictions])

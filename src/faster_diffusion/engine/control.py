@@ -30,9 +30,11 @@ class Controlled(Protocol):
     residuals_new_at: int
     residuals_kept_at: int
 
-    def locate(self, call: NetworkCall) -> int | None: ...
+    def locate(self, call: NetworkCall) -> int | None:
+        """The step of a call; ``None`` if it is not known."""
 
-    def reuses(self, step: int) -> bool: ...
+    def reuses(self, step: int) -> bool:
+        """Whether a step is to be answered on kept features."""
 
 
 @dataclass

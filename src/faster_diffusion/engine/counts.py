@@ -50,8 +50,10 @@ class Counts:
 
     @property
     def computed(self) -> int:
+        """Network calls in which the whole network ran."""
         return sum(calls.computed for calls in self.calls.values())
 
     @property
     def reused(self) -> int:
+        """Network calls in which only what is not reused ran."""
         return sum(calls.reused for calls in self.calls.values())

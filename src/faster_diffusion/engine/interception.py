@@ -52,6 +52,7 @@ class CallPatch:
         self._lock = threading.RLock()  # reentrant: the garbage collector may release in the middle of anything
 
     def acquire(self, cls: type) -> None:
+        """Wraps the ``__call__`` of a class, if nobody else has done so."""
         with self._lock:
             if not self._users[cls]:
                 self._own[cls] = vars(cls).get("__call__")
@@ -60,6 +61,7 @@ class CallPatch:
             self._users[cls] += 1
 
     def release(self, cls: type) -> None:
+        """Gives a class its own ``__call__`` back, if nobody else needs the wrapped one."""
         with self._lock:
             self._users[cls] -= 1
             if not self._users[cls]:

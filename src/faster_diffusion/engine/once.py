@@ -14,6 +14,7 @@ class WarnOnce:
         self._given: set[str] = set()
 
     def __call__(self, message: str) -> None:
+        """Gives a warning, if it was not given before."""
         if message not in self._given:
             self._given.add(message)
             logger.warning(message)

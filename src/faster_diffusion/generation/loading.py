@@ -86,6 +86,11 @@ def check_device(device: str | None) -> str:
 
 
 def check_dtype(name: str | None, device: str) -> torch.dtype:
+    """The dtype of a name; by default half precision on a GPU, single elsewhere.
+
+    Raises:
+        InputError: there is no dtype of that name.
+    """
     if name is None:
         return torch.float16 if device.startswith("cuda") else torch.float32
     if name not in DTYPES:

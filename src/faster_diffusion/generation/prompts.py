@@ -80,6 +80,11 @@ def read_prompts(path: Path, seed: int = 0) -> list[Prompt]:
     return [Prompt(entry.text, seed, entry.picture, entry.start) for entry, seed in zip(entries, seeds, strict=True)]
 
 
+def seeded(prompts: Iterable[Prompt | str], seed: int = 0) -> list[Prompt]:
+    """Prompts as they are, and texts as prompts whose seeds count up from ``seed``."""
+    return [Prompt(each, seed + number) if isinstance(each, str) else each for number, each in enumerate(prompts)]
+
+
 def embedded_prompts(count: int, seed: int = 0, model: str = "scenes") -> list[Prompt]:
     """Captions that an embedded model never saw in training.
 

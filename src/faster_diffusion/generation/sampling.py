@@ -45,15 +45,18 @@ class Settings:
             raise ValueError(f"A video has 2 frames or more, not {self.frames}.")
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return asdict(self)
 
 
 class Way(Protocol):
     """A way of sampling that pipelines can be put into, such as an arm."""
 
-    def steps(self, default: int) -> int: ...
+    def steps(self, default: int) -> int:
+        """How many steps to sample with, where other ways take ``default``."""
 
-    def applied(self, pipe: Any) -> AbstractContextManager[Any]: ...
+    def applied(self, pipe: Any) -> AbstractContextManager[Any]:
+        """Within it ``pipe(...)`` samples this way."""
 
 
 @contextmanager

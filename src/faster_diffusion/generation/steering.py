@@ -85,6 +85,7 @@ class Steering:
 
     @property
     def has_pictures(self) -> bool:
+        """Whether pictures steer."""
         return self.image is not None or self.control is not None
 
     def arguments(self, pipe: Any, count: int, size: tuple[int, int]) -> dict[str, Any]:

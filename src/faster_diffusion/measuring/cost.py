@@ -24,6 +24,7 @@ class Cost:
     peak_memory_bytes: int | None  # of a GPU's allocator; one process on a CPU cannot tell arms' peaks apart
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return asdict(self)
 
 

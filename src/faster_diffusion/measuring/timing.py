@@ -24,13 +24,16 @@ class Timings:
 
     @property
     def unet_seconds(self) -> float:
+        """Median seconds in the network."""
         return median(self.unet)
 
     @property
     def call_seconds(self) -> float:
+        """Median seconds of the whole call."""
         return median(self.call)
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {**asdict(self), "unet_median": self.unet_seconds, "call_median": self.call_seconds}
 
 
@@ -74,6 +77,7 @@ class UNetTimer:
 
     @property
     def seconds(self) -> float:
+        """Seconds in the network so far."""
         if self._events:
             _synchronise()
         return self._seconds + sum(start.elapsed_time(end) / 1000 for start, end in self._events)

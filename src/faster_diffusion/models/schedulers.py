@@ -55,6 +55,7 @@ class Solver:
 
     @classmethod
     def of(cls, scheduler: Any) -> Solver:
+        """That of a scheduler."""
         config = json.loads(scheduler.to_json_string())
         return cls(type(scheduler).__name__, not_default(type(scheduler), config))
 

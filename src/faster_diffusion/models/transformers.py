@@ -12,10 +12,12 @@ _DIT = 18 / 28  # the paper's split of DiT-XL
 
 
 def dit_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of DiT: classes."""
     return {"class_labels": meta(batch, dtype=torch.int64)}
 
 
 def pixart_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of PixArt: a prompt, and for large pictures their size."""
     sized = config.get("use_additional_conditions")
     if sized is None:
         sized = config["sample_size"] == 128
@@ -29,6 +31,7 @@ def pixart_inputs(config: Config, batch: int, height: int, width: int, frames: i
 
 
 def hunyuan_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of Hunyuan-DiT: two prompts with masks, sizes, positions."""
     patches = height * width // config["patch_size"] ** 2
     head = config["attention_head_dim"]
     first, second = config["text_len"], config["text_len_t5"]

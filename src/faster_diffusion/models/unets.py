@@ -13,6 +13,7 @@ HINT, HINT_CHANNELS = 8, 4  # pixels of Kandinsky 2.2's control picture a latent
 
 
 def unet_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of most UNets: a prompt, sizes, classes, settings, as their config asks for them."""
     inputs: dict[str, Any] = {}
     text_width = config.get("encoder_hid_dim") or config.get("cross_attention_dim")
     if text_width:  # Kandinsky 2.2 reads images alone; AudioLDM adds its prompt to the time
@@ -51,12 +52,14 @@ def _added_conditions(config: Config, batch: int, height: int, width: int) -> di
 
 
 def controlled_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of ControlNet-XS: the same, and a picture to follow."""
     factor = 2 ** (len(config["ctrl_conditioning_embedding_out_channels"]) - 1)
     condition = meta(batch, config["ctrl_conditioning_channels"], factor * height, factor * width)
     return {**unet_inputs(config, batch, height, width, frames), "controlnet_cond": condition}
 
 
 def image_to_video_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of I2VGen-XL: a prompt, a picture as latents and as an embedding, frames a second."""
     text = config["cross_attention_dim"]
     return {
         "fps": meta(batch, dtype=torch.int64),
@@ -67,6 +70,7 @@ def image_to_video_inputs(config: Config, batch: int, height: int, width: int, f
 
 
 def audio_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of AudioLDM 2: what a language model generated, and a prompt."""
     generated, text = flat(config["cross_attention_dim"])[:2]
     return {
         "encoder_hidden_states": meta(batch, AUDIO_TOKENS, generated),
@@ -75,6 +79,7 @@ def audio_inputs(config: Config, batch: int, height: int, width: int, frames: in
 
 
 def kandinsky_3_inputs(config: Config, batch: int, height: int, width: int, frames: int) -> dict[str, Any]:
+    """Of Kandinsky 3: a prompt and its mask."""
     return {
         "encoder_hidden_states": meta(batch, TEXT_TOKENS, config["encoder_hid_dim"]),
         "encoder_attention_mask": meta(batch, TEXT_TOKENS),

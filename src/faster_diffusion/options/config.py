@@ -108,6 +108,7 @@ class PropagationConfig:
         return max(1, int(self.parallel))
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         noise = asdict(self.prior_noise) if isinstance(self.prior_noise, PriorNoise) else self.prior_noise
         return {
             "key_steps": str(self.key_steps),

@@ -46,6 +46,7 @@ class Correction:
                 raise ValueError("Correction.timesteps has one for every network call that has weights.")
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {
             "weights": [list(step) for step in self.weights],
             "channels": self.channels,

@@ -29,6 +29,7 @@ class Uniform:
     every: int
 
     def __call__(self, n: int) -> Iterable[int]:
+        """The key steps of a run of ``n``."""
         return range(0, n, self.every)
 
 
@@ -39,6 +40,7 @@ class Explicit:
     keys: tuple[int, ...]
 
     def __call__(self, n: int) -> Iterable[int]:
+        """The key steps of a run of ``n``."""
         _warn_of_orders_beyond(n, tuple(order for order in self.keys if order >= n))
         return [order for order in self.keys if order < n]
 
@@ -53,6 +55,7 @@ class Scaled:
     lists: tuple[tuple[int, tuple[int, ...]], ...]
 
     def __call__(self, n: int) -> Iterable[int]:
+        """The key steps of a run of ``n``."""
         base, orders = min(self.lists, key=lambda entry: abs(math.log(n / entry[0])))
         return [order * n // base for order in orders]
 

@@ -78,9 +78,15 @@ class Profile:
         )
 
     def save(self, path: str | PathLike[str]) -> None:
+        """Writes it whole or not at all; ``load`` reads it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         write_json(Path(path), self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return {
             "format": FORMAT,
             "model": {**asdict(self.model), "weights": list(self.model.weights)},

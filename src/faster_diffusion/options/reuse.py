@@ -27,6 +27,7 @@ class Split:
 
     @property
     def stages(self) -> tuple[str, ...]:
+        """All of them."""
         return (*self.before, *self.kept, *self.after)
 
 

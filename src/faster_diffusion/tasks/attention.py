@@ -41,9 +41,11 @@ class Edit:
         return scale * torch.where(injected, aligned, own)
 
     def edits_maps(self, progress: float) -> bool:
+        """Whether cross-attention maps are edited at a step."""
         return bool((progress < self.share).any() or (self.scale != 1).any())
 
     def edits_self(self, progress: float, pixels: int) -> bool:
+        """Whether self-attention is the source's at a step."""
         return progress < self.self_share and pixels <= self.self_pixels
 
 
@@ -156,6 +158,7 @@ class ControlledAttention:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
+        """What the layer gives, its maps shown to the control or replaced by it."""
         return self._control.attend(
             self._name, self._original, attn, hidden_states, encoder_hidden_states, *args, **kwargs
         )

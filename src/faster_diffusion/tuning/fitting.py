@@ -20,7 +20,7 @@ import torch
 from ..arms import Arm
 from ..engine.interception import watched
 from ..generation import videos
-from ..generation.prompts import Prompt
+from ..generation.prompts import Prompt, seeded
 from ..generation.sampling import Settings, check_askable
 from ..models import schedulers
 from ..models.fingerprint import Fingerprint
@@ -75,7 +75,7 @@ def fit(
             can be followed; or its steps cannot be placed.
     """
     arm, settings = Arm.parse(arm) if isinstance(arm, str) else arm, settings or Settings()
-    named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
+    named = seeded(prompts, seed)
     held_out = len(named) // 3 if held_out is None else held_out
     steps = _short(arm, pipe)[1]
     if not 0 <= held_out < len(named):

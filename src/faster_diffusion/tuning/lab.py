@@ -56,6 +56,7 @@ class Lab:
             return draw(arm, [self.pipe], [self.prompts[split][number] for number in batch], self.settings)
 
     def measured(self, arm: Arm, split: str, batch: range) -> bool:
+        """Whether the likeness of a batch is known."""
         return _key(split, batch) in self.records.fidelity(arm)
 
     def measure(self, arm: Arm, split: str, batch: range) -> None:

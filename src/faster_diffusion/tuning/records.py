@@ -42,6 +42,7 @@ class Records:
         return batches
 
     def put_fidelity(self, arm: Arm, batches: Mapping[str, Any]) -> None:
+        """Keeps what is known of an arm's batches."""
         write_json(self._path(arm), {"arm": self._spec(arm), "batches": dict(sorted(batches.items()))})
 
     def fact(self, name: str) -> Any:
@@ -50,6 +51,7 @@ class Records:
         return json.loads(path.read_text()) if path.is_file() else None
 
     def put_fact(self, name: str, value: Any) -> None:
+        """Keeps a fact of the tuning as a whole."""
         write_json(self.folder / f"{name}.json", value)
 
     def _path(self, arm: Arm) -> Path:

@@ -24,14 +24,17 @@ class Figure:
 
     @classmethod
     def mean(cls, values: Sequence[float]) -> Figure:
+        """The mean of values, with its interval."""
         return cls(fmean(values), bootstrap(values))
 
     @classmethod
     def median(cls, values: Sequence[float]) -> Figure:
+        """The median of values, with its interval."""
         return cls(median(values), bootstrap(values, np.median))
 
     @property
     def low(self) -> float:
+        """The lower end of the interval; the value itself where there is none."""
         return self.interval[0] if self.interval else self.value
 
 
@@ -78,9 +81,11 @@ class Tuning:
     complete: bool  # whether the budget was enough for all that was to be tried
 
     def point(self, arm: str) -> Point:
+        """What was measured of an arm."""
         return next(point for point in self.points if point.arm == arm)
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return asdict(self)
 
     @classmethod

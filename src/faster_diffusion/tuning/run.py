@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..arms import Arm
 from ..files import write_json
-from ..generation.prompts import Prompt
+from ..generation.prompts import Prompt, seeded
 from ..generation.sampling import Settings, check_askable, draw, quiet
 from ..measuring.extras import check_extra
 from ..measuring.fingerprint import fingerprint, versions
@@ -79,7 +79,7 @@ def tune(
     """
     check_extra()
     started, settings, space = clock.monotonic(), settings or Settings(batch_size=4), space or Space()
-    named = [Prompt(p, seed + number) if isinstance(p, str) else p for number, p in enumerate(prompts)]
+    named = seeded(prompts, seed)
     if len(named) < 2:
         raise ValueError(f"Tuning needs two prompts or more, to choose by and to confirm with; got {len(named)}.")
     check_askable([pipe], named)

@@ -57,6 +57,7 @@ class Space:
     )
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return asdict(self)
 
     @property

@@ -60,6 +60,7 @@ class Speed:
         return self.rest + self.call * computed + self.step * calls
 
     def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
         return asdict(self)
 
 

@@ -54,6 +54,7 @@ class Architecture:
 
     @property
     def has_vae(self) -> bool:
+        """Whether a pipeline of it decodes latents."""
         return "vae" in self.parts
 
     def network(self, size: Size | None = None) -> Part:

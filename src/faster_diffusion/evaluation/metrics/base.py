@@ -51,6 +51,7 @@ class Material:
     frames: int | None = None  # of each video; none if images are drawn
 
     def has(self, need: Need) -> bool:
+        """Whether something that metrics need is there."""
         having: dict[Need, Any] = {
             Need.REFERENCE: self.references,
             Need.REAL: self.real,

@@ -14,10 +14,12 @@ Pair = tuple[Image.Image, Image.Image]
 
 
 def no_lpips(_: Any) -> str | None:
+    """Why LPIPS cannot be measured; ``None`` if it can."""
     return _absent("lpips", "torchvision")
 
 
 def no_image_reward(_: Any) -> str | None:
+    """Why ImageReward cannot be measured; ``None`` if it can."""
     return _absent("ImageReward", "clip", "torchvision")
 
 
