@@ -113,6 +113,24 @@ def test_leaves_the_pipeline_as_it_was(hurried):
     assert torch.equal(toys.sample(pipe), expected)
 
 
+def test_times_can_be_estimated_instead_of_measured(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(run_module.speed, "time", lambda *args: pytest.fail("measured"))
+    found = tiny.run(tmp_path, rounds=0)
+    assert found.settings["timed"] == {"images": 1, "rounds": 0}
+    assert all(point.seconds.value == point.foretold and point.seconds.interval is None for point in found.points)
+    assert {point.arm for point in found.points if point.kind == FEWER_STEPS} == {
+        point.arm for point in run.found.points if point.kind == FEWER_STEPS
+    }
+    assert found.front
+    assert "estimated from network calls and FLOPs" in markdown(found)
+
+
+def test_what_other_methods_save_is_not_estimated(tmp_path):
+    found = tiny.run(tmp_path, rounds=0, budget_minutes=0)
+    assert not any(Arm.parse(point.arm).peers for point in found.points)
+    assert "has to be measured" in found.unfit["dpm++:4 + deepcache:2"]
+
+
 def test_without_time_the_rivals_are_measured_and_it_is_said_that_not_all_was_tried(hurried):
     found = hurried[0]
     assert not found.complete

@@ -50,7 +50,7 @@ def tune(
     batch_size: Annotated[int, typer.Option(min=1, help="Images drawn at once in the search.")] = 4,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that every time is measured.")] = 7,
+    rounds: Annotated[int, typer.Option(min=0, help="Times that every time is measured; 0 estimates.")] = 7,
     dtype: options.DtypeOption = None,
     device: options.DeviceOption = None,
     out: Annotated[Path, typer.Option(help="A folder; a tuning there goes on, with a larger search too.")] = Path(

@@ -65,10 +65,12 @@ def _head(found: Tuning) -> Iterator[str]:
     yield f"# Tuning of {found.model['name'] or found.model['pipeline']}"
     yield ""
     guidance = settings["settings"]["guidance"]
+    rounds = settings["timed"]["rounds"]
+    times = f"the median of {rounds}" if rounds else "estimated from network calls and FLOPs"
     yield (
         f"Fidelity is PSNR to {settings['reference']}, the mean over {settings['prompts']['calibration']} prompts"
-        f"{f', guidance {guidance:g}' if guidance is not None else ''}; times are of a call that draws one image, the "
-        f"median of {settings['timed']['rounds']}, relative to {found.points[0].arm}. Brackets are 95 % intervals. "
+        f"{f', guidance {guidance:g}' if guidance is not None else ''}; times are of a call that draws one image, "
+        f"{times}, relative to {found.points[0].arm}. Brackets are 95 % intervals. "
         f"{found.tried} ways of sampling were drawn with"
         f"{'.' if found.complete else ', and the budget ended before all were.'}"
     )

@@ -32,6 +32,7 @@ from .speed import Speed, Times
 LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0, 50.0)  # dB
 
 _OTHER_SEEDS = 1_000_000  # between the images that choose and those that corrections are fitted to
+_NOT_TOLD = "What it saves is not known, so that its time has to be measured (rounds)."
 _SEARCH = 0.6  # share of the budget after which nothing new is tried
 
 
@@ -69,7 +70,8 @@ def tune(
         budget_minutes: about how long it may take; without it all of ``space`` is tried.
         space: what is tried.
         reference: the run of many steps, as an arm.
-        rounds: how often each time is measured.
+        rounds: how often each time is measured; with 0 times are estimated from network calls and FLOPs, and do not
+            depend on what else the machine does.
         name: the model's, for the report.
         progress: whether to show progress bars on stderr.
 
@@ -102,6 +104,9 @@ def tune(
     with quiet([pipe]):
         own = levels.own_solver(pipe, space.plain_solvers)
         rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
+        if not rounds:
+            unfit |= {arm.spec: _NOT_TOLD for arm in rivals if arm.peers}
+            rivals = [arm for arm in rivals if not arm.peers]
         told = _speed(lab, space)
         search.measured(lab, rivals, CALIBRATION, progress, "fewer steps")
         corrected, unfit_corrected = _corrected(lab, space, until, progress)
@@ -112,8 +117,12 @@ def tune(
         search.measured(lab, halved, CALIBRATION, progress, "half batches")
         costs |= {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in halved}
         finalists = search.leading(lab, list(dict.fromkeys([*finalists, *halved])), costs, None)
-        timed = [*rivals, *decoded_otherwise(finalists)]
-        times = speed.time(pipe, timed, split[CALIBRATION][:1], settings, rounds, records, progress)
+        timed = [*rivals, *(decoded_otherwise(finalists) if rounds else finalists)]
+        times = (
+            speed.time(pipe, timed, split[CALIBRATION][:1], settings, rounds, records, progress)
+            if rounds
+            else {arm.spec: [costs[arm.spec]] for arm in timed}
+        )
         points = _points(lab, rivals, timed, times, costs)
         chosen = profiles.choose(points, (*LEVELS, min_psnr), max_seconds)
         rival = [point.arm for psnr in LEVELS for point in profiles.fastest(points, psnr, FEWER_STEPS)]
@@ -126,7 +135,7 @@ def tune(
             **{key: manifest[key] for key in ("settings", "reference")},
             "space": space.to_dict(),
             "prompts": {key: len(part) for key, part in split.items()},
-            "timed": {"images": 1, "rounds": len(times[lab.untouched.spec])},
+            "timed": {"images": 1, "rounds": len(times[lab.untouched.spec]) if rounds else 0},
         },
         machine=machine(),
         points=tuple(points),
