@@ -19,6 +19,7 @@ from ..benchmark.measure import measure
 from ..benchmark.report import COLUMNS, caption, rows
 from ..benchmark.results import Results
 from ..generation import loading
+from ..generation.errors import InputError
 from ..measuring.machine import machine
 from . import options
 from .errors import FAILED, CliError, one_line
@@ -204,7 +205,7 @@ def _check_model(name: str) -> None:
     if name not in ARCHITECTURES:
         try:
             loading.folder_of(name)
-        except CliError as error:
+        except InputError as error:
             raise CliError(f"{error} Architectures with random weights: {', '.join(ARCHITECTURES)}.") from error
 
 
@@ -212,5 +213,5 @@ def _check_device(wanted: Sequence[Case]) -> None:
     for device in dict.fromkeys(one.device for one in wanted):
         try:
             loading.check_device(device)
-        except CliError as error:
+        except InputError as error:
             raise CliError(f"{error}. --device cpu measures there; --dry-run lists the cases.") from error

@@ -18,13 +18,14 @@ from ..evaluation.dry_run import Model, forecast
 from ..evaluation.features import EMBEDDED
 from ..evaluation.line_up import DEFAULT_ARMS, line_up
 from ..generation import loading, requests
+from ..generation.errors import FetchError
 from ..generation.prompts import repeated
 from ..generation.sampling import Settings
 from ..generation.videos import as_video_pipeline
 from ..measuring.extras import check_extra
 from ..models import schedulers
 from . import options
-from .errors import FAILED, CliError, one_line
+from .errors import one_line
 from .prompts import prompts_for
 
 _MANY = "may be repeated"
@@ -136,9 +137,7 @@ def _known(name: str, scheduler: str | None) -> Model:
         config = loading.read_config(name, "scheduler/scheduler_config.json")
         network = loading.read_config(name, "unet/config.json")
         vae = loading.read_config(name, "vae/config.json") or {}
-    except CliError as error:
-        if error.code != FAILED:
-            raise
+    except FetchError as error:
         typer.echo(f"{error} Its scheduler and the size of its images are assumed.", err=True)
         return Model()
     own = getattr(diffusers, config["_class_name"]).from_config(config) if config else None

@@ -11,7 +11,7 @@ from diffusers import DiffusionPipeline
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from .. import demo
-from .errors import InputError, first_line
+from .errors import FetchError, InputError, first_line
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _WEIGHTS = (".safetensors", ".bin", ".msgpack", ".h5")
@@ -117,6 +117,6 @@ def _fetch(model: str, path: str) -> Path | None:
         raise _not_fetched(model, error) from error
 
 
-def _not_fetched(model: str, error: Exception) -> ValueError:
+def _not_fetched(model: str, error: Exception) -> FetchError:
     reason = "HF_HUB_OFFLINE is set" if HF_HUB_OFFLINE else first_line(error)
-    return ValueError(f"{model} is not on this machine and could not be fetched from the hub: {reason}")
+    return FetchError(f"{model} is not on this machine and could not be fetched from the hub: {reason}")

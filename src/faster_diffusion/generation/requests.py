@@ -92,7 +92,7 @@ def network_calls(scheduler: Any, steps: int) -> int:
     """How many orders a run of `steps` has; see `schedulers.network_calls`.
 
     Raises:
-        InputError: the scheduler has no such run.
+        ValueError: the scheduler has no such run.
     """
     try:
         return schedulers.network_calls(scheduler, steps)
