@@ -89,7 +89,7 @@ def test_a_batch_that_is_not_two_halves_of_the_same_is_left_as_it_is_with_a_warn
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_what_is_no_share_is_refused(share):
-    with pytest.raises(ValueError, match="guidance_until is a share of the steps"):
+    with pytest.raises(ValueError, match="guidance_until is a fraction of the steps"):
         fd.PropagationConfig(guidance_until=share)
 
 
