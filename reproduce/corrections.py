@@ -129,6 +129,7 @@ def table(report: dict[str, Any]) -> str:
 
 def _table(report: dict[str, Any], columns: Sequence[tuple[str, str]]) -> str:
     found = {_key(row): row for row in report["rows"]}
+    columns = [column for column in columns if any((calls, *column) in found for calls, _, _ in found)]
     counts = sorted({calls for calls, *column in found if tuple(column) in columns})
     rows = [[str(calls), *(_cell(found.get((calls, *column))) for column in columns)] for calls in counts]
     return markdown(["calls", *(solver + kind for solver, kind in columns)], rows)
