@@ -12,7 +12,7 @@ from . import profiles
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point, Tuning, shown
 
 _LOOKS = {PLAN: ("o", "#d55e00"), OTHER: ("^", "#009e73")}
-_CURVES = ("#0072b2", "#56b4e9", "#999999", "#cc79a7")
+_CURVES = ("#0072b2", "#56b4e9", "#999999", "#cc79a7", "#222222", "#8c564b")
 
 
 def write(found: Tuning, folder: Path) -> None:
