@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,10 @@ STEPS = 8
 LATE = 2  # the first order of a pipeline that changes an image ...
 STRENGTH = 1 - LATE / STEPS  # ... as strongly as this
 FRAMES = 3  # of a video
+
+# In double precision rounding is so small that nothing discontinuous shows it. Text encoders of transformers 4 cannot be
+# run in it: their causal mask overflows.
+DOUBLE = torch.float32 if version("transformers").startswith("4.") else torch.float64
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Row:
     call: dict[str, Any] = field(default_factory=dict)
     unguided: dict[str, Any] = field(default_factory=dict)  # arguments that differ where the guidance scale is 1
     single: str = ""  # why a call makes one image only
-    dtype: torch.dtype = torch.float64  # in which rounding is so small that nothing discontinuous shows it
+    dtype: torch.dtype = DOUBLE
     twin_differs: str = ""  # why FLOPs counted on a network made from the config are not those of the pipeline's
 
     def pipe(self) -> Any:
