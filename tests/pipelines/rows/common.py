@@ -22,8 +22,8 @@ LATE = 2  # the first order of a pipeline that changes an image ...
 STRENGTH = 1 - LATE / STEPS  # ... as strongly as this
 FRAMES = 3  # of a video
 
-# In double precision rounding is so small that nothing discontinuous shows it. Text encoders of transformers 4 do not run
-# in it: their causal mask overflows.
+# In double precision rounding is so small that nothing discontinuous shows it. Text encoders of transformers 4 do not
+# run in it: their causal mask overflows.
 DOUBLE = torch.float32 if version("transformers").startswith("4.") else torch.float64
 
 
