@@ -35,7 +35,7 @@ from transformers import (
 
 from tests import toys
 
-from .common import LATE, STRENGTH, Row, image, right_half, tokenizer
+from .common import DOUBLE, LATE, STRENGTH, Row, image, right_half, tokenizer
 
 WIDTH = 16  # of texts and images as embeddings
 SIZE = {"height": 32, "width": 32}
@@ -140,11 +140,16 @@ def third(cls: type) -> Any:
 
 
 def embedded(n: int) -> dict[str, Any]:
+    """In the precision of the network: without guidance diffusers hands them on as they are."""
     generator = torch.Generator().manual_seed(12)
     return {
-        "image_embeds": torch.randn((n, WIDTH), generator=generator),
-        "negative_image_embeds": torch.randn((n, WIDTH), generator=generator),
+        "image_embeds": torch.randn((n, WIDTH), generator=generator).to(DOUBLE),
+        "negative_image_embeds": torch.randn((n, WIDTH), generator=generator).to(DOUBLE),
     }
+
+
+def hinted(n: int) -> dict[str, Any]:
+    return {**embedded(n), "hint": image(n, 128).to(DOUBLE)}
 
 
 def prompted(n: int) -> dict[str, Any]:
@@ -194,13 +199,13 @@ ROWS = [
     Row(
         "kandinsky-2.2-hint",
         lambda: second(KandinskyV22ControlnetPipeline, "image_hint", in_channels=8),
-        lambda n: {**embedded(n), "hint": image(n, 128)},
+        hinted,
         call={**SIZE, "output_type": "pt"},
     ),
     Row(
         "kandinsky-2.2-hint-image-to-image",
         lambda: second(KandinskyV22ControlnetImg2ImgPipeline, "image_hint", in_channels=8),
-        lambda n: {**embedded(n), "hint": image(n, 128), "image": image(n)},
+        lambda n: {**hinted(n), "image": image(n)},
         first=LATE,
         call={**SMALL_CHANGE, "output_type": "pt"},
     ),
