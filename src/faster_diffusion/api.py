@@ -117,7 +117,11 @@ class Handle:
         return summarise(self._counts, self.config, _network_of(target))
 
     def plan(self, steps: int) -> Drawing:
-        """Which stage is computed, kept or forecast at which of ``steps`` network calls; prints as a table."""
+        """Which stage is computed, kept or forecast at which of ``steps`` network calls; prints as a table.
+
+        Raises:
+            RuntimeError: the pipeline is gone.
+        """
         target = self._target()
         if target is None:
             raise RuntimeError("The pipeline that was enabled is gone.")

@@ -116,7 +116,7 @@ def test_a_name_does_not_make_another_arm():
         ("paper + deep", "reuse='deep' is not understood"),
         ("paper + forecast", "whole number of at least 1"),
         ("paper + forecast:4", "degree of a polynomial, 0 to 3"),
-        ("paper + forecast:1:2", "damping is a share"),
+        ("paper + forecast:1:2", "damping is a fraction"),
         ("paper + forecast:1:1:1", "needs one number"),
         ("magic", "'magic' is not understood"),
         ("magic:3", "'magic:3' is not understood"),

@@ -60,7 +60,11 @@ class Solver:
         return cls(type(scheduler).__name__, not_default(type(scheduler), config))
 
     def make(self, own: Any) -> Any:
-        """A scheduler like that, for a pipeline whose ``own`` may be of a class that diffusers does not have."""
+        """A scheduler like that, for a pipeline whose ``own`` may be of a class that diffusers does not have.
+
+        Raises:
+            ValueError: this diffusers has no such class.
+        """
         made_by = type(own) if type(own).__name__ == self.name else getattr(diffusers, self.name, None)
         if made_by is None:
             raise ValueError(

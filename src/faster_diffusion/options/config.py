@@ -21,8 +21,9 @@ class PropagationConfig:
     """How encoder propagation runs. The defaults are the paper's.
 
     Args:
-        key_steps: at which steps the encoder runs: ``"paper"``, another preset, ``"uniform:N"``, a list of orders, or a
-            function from the number of steps to orders. Fewer key steps: faster, less like the original.
+        key_steps: at which steps the encoder runs: ``"paper"``, another preset, ``"uniform:N"``, a list of step
+            indices, or a function from the number of steps to step indices. Fewer key steps: faster, less like the
+            original.
         parallel: ``True`` decodes all steps up to the next key step in one batch (fastest, most memory); a number caps
             how many steps are decoded at once; ``False`` decodes step by step (memory stays flat). Same image.
         prior_noise: ``True`` restores texture, but for transformers and DeepFloyd-IF, which it does harm; a
@@ -36,10 +37,14 @@ class PropagationConfig:
         gate: makes steps key while sampling, besides ``key_steps``, so that predictions drift no further than this
             relative error: a number or a [`Gate`]; ``None`` leaves the key steps as they are. With
             ``key_steps=[0]`` it decides alone.
-        guidance_until: the share of the steps after which the unconditional half of a guided batch is not computed any
-            more, but taken to differ from the conditional half as at the key steps before; ``None`` computes it always.
+        guidance_until: the fraction of the steps after which the unconditional half of a guided batch is not computed
+            any more, but taken to differ from the conditional half as at the key steps before; ``None`` computes it
+            always.
         correction: what is added to the predictions, fitted for a number of steps of a solver
             (``faster_diffusion.tuning.fit``, whose profile has it); ``None`` leaves them as they are.
+
+    Raises:
+        ValueError: an option is none of these; the sentence says what it may be.
     """
 
     key_steps: KeySteps

@@ -28,6 +28,9 @@ class Correction:
         guided: whether a batch is the same latents twice, for classifier-free guidance.
         timesteps: of the network calls, for which it was fitted; ``None`` if that is not known.
         source: the profile that it was read from, for people.
+
+    Raises:
+        ValueError: there is no row of weights, or one is not of that length; or timesteps and rows differ in number.
     """
 
     weights: tuple[tuple[float, ...], ...] = field(repr=False)

@@ -13,6 +13,9 @@ class Gate:
     The next gap is chosen so that this error stays below ``tolerance``: what is reused drifts no further than that, as
     far as the last error tells, and never longer than ``longest`` steps. A batch shares its key steps; its worst
     sample decides.
+
+    Raises:
+        ValueError: ``tolerance`` is not above 0, or ``longest`` is less than 1.
     """
 
     tolerance: float = 0.05  # error of a forecast prediction relative to the prediction; 0.02 to 0.2 is sensible

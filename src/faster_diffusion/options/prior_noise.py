@@ -12,14 +12,17 @@ class PriorNoise:
 
     It restores the texture that propagated features lose. Added before the network (and ``scale_model_input``) sees
     z_t, at every step with t / num_train_timesteps < start.
+
+    Raises:
+        ValueError: ``alpha`` or ``start`` is beyond its bounds.
     """
 
-    alpha: float = 0.003  # share of the initial latent z_T; 0 to about 0.01 is sensible
+    alpha: float = 0.003  # fraction of the initial latent z_T; 0 to about 0.01 is sensible
     start: float = 0.5  # in [0, 1]: 0.5 is the last half of sampling, 1 every step
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha < 1:
-            raise ValueError(f"PriorNoise.alpha is a share of the initial latent, 0 <= alpha < 1; got {self.alpha}.")
+            raise ValueError(f"PriorNoise.alpha is a fraction of the initial latent, 0 <= alpha < 1; got {self.alpha}.")
         if not 0 <= self.start <= 1:
             raise ValueError(f"PriorNoise.start is a fraction of the training timesteps, 0 to 1; got {self.start}.")
 

@@ -63,7 +63,14 @@ class Profile:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], path: Path | None = None) -> Profile:
-        """The inverse of ``to_dict``."""
+        """The inverse of ``to_dict``.
+
+        Args:
+            path: where it was read, for people.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: it is not what ``to_dict`` gives.
+        """
         steps, model = content["steps"], content["model"]
         if not isinstance(steps, int) or steps < 1:
             raise ValueError(f"steps is {steps!r}")
