@@ -12,6 +12,7 @@ import torch
 
 from ..options.prior_noise import PriorNoise
 from .once import WarnOnce
+from .overriding import overridden
 from .plan import Plan
 from .trajectory import Trajectory
 
@@ -52,7 +53,7 @@ def _inject(scheduler: Any, injection: _Injection, stack: ExitStack) -> None:
         return twin
 
     noisy = {"step": noisy_step, "scale_model_input": noisy_scale, "__deepcopy__": deepcopied}
-    before = stack.enter_context(_attributes(scheduler, **noisy))
+    before = stack.enter_context(overridden(scheduler, **noisy))
 
 
 class _Injection:
@@ -133,16 +134,3 @@ class _Injection:
 def _scaling_of(scheduler: Any) -> Callable[..., torch.Tensor]:
     scale: Callable[..., torch.Tensor] = getattr(scheduler, "scale_model_input", lambda sample, timestep=None: sample)
     return scale
-
-
-@contextmanager
-def _attributes(instance: Any, **attributes: Any) -> Iterator[dict[str, Any]]:
-    """Overrides attributes of an instance for a while; gives those that it had of its own."""
-    before = {name: vars(instance)[name] for name in attributes if name in vars(instance)}
-    vars(instance).update(attributes)
-    try:
-        yield before
-    finally:
-        for name in attributes:
-            del vars(instance)[name]
-        vars(instance).update(before)
