@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..models.schedulers import SOLVERS
+from ..models import schedulers
 from ..options.config import PropagationConfig
 from ..options.correction import Correction
 from ..options.forecast import Forecast
@@ -79,9 +79,9 @@ def _part(part: str) -> tuple[str, Any]:
     if name.strip().lower() == "corrected":
         return "correction", _correction(part, argument.strip())
     name, arguments = name.strip().lower(), [value.strip() for value in argument.split(":")] if argument else []
-    if name == "steps" or (name in SOLVERS and arguments):
+    if name == "steps" or (schedulers.is_known(name) and arguments):
         return "number of steps", (None if name == "steps" else name, _number(part, arguments))
-    if name in SOLVERS and name not in PRESETS:
+    if schedulers.is_known(name) and name not in PRESETS:
         raise ValueError(f"Arm part {part!r} lacks its number of steps, as in {name}:20.")
     if name == "sequential" and not arguments:
         return "way of decoding", False

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..models.schedulers import SOLVERS, check
+from ..models.schedulers import NAMES, check
 from ..options.config import PropagationConfig
 from ..options.key_steps import Explicit, KeySteps
 from .errors import CliError
@@ -17,9 +17,7 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="An embedded model, a folder in diffusers format, or a hub id.")
 ]
 PixelsOption = Annotated[int | None, typer.Option(min=1, help="Pixels; the model's own size by default.")]
-SchedulerOption = Annotated[
-    str | None, typer.Option("--scheduler", help=f"{', '.join(SOLVERS)}; the model's own by default.")
-]
+SchedulerOption = Annotated[str | None, typer.Option("--scheduler", help=f"{NAMES}; the model's own by default.")]
 KeyStepsOption = Annotated[
     str,
     typer.Option(

@@ -13,25 +13,22 @@ from typing import Any
 
 import diffusers
 
+from . import spacing
 from .configs import not_default
 
 _NOISE_ALONE = "rescale_betas_zero_snr"
-_FIRST_ORDER = {"solver_order": 1}  # the same as DDIM, but that it takes timesteps of one's own
-_KARRAS = {"use_karras_sigmas": True}  # noise levels of Eq. 5 of arXiv 2206.00364, from the noisiest on
-_TRAILING = {"timestep_spacing": "trailing"}  # begins at the noisiest step, however few there are
+_DPM = "DPMSolverMultistepScheduler"
 
 # name -> class, and what its config gains over the model's own
 SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
-    "ddim-trailing": ("DDIMScheduler", _TRAILING),
     "ddpm": ("DDPMScheduler", {}),
     "deis": ("DEISMultistepScheduler", {}),
-    "dpm": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
-    "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
-    "dpm++-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_KARRAS}),
-    "dpm++-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    "dpm++1-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_FIRST_ORDER, **_TRAILING}),
-    "dpm++-trailing": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_TRAILING}),
+    "dpm": (_DPM, {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
+    "dpm++": (_DPM, {"algorithm_type": "dpmsolver++"}),
+    "dpm++1": (_DPM, {"algorithm_type": "dpmsolver++", "solver_order": 1}),  # DDIM, but that it takes any timesteps
+    "dpm++3": (_DPM, {"algorithm_type": "dpmsolver++", "solver_order": 3}),
+    "dpm++-sde": (_DPM, {"algorithm_type": "sde-dpmsolver++"}),
     "dpm++-single": ("DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}),
     "euler": ("EulerDiscreteScheduler", {}),
     "euler-a": ("EulerAncestralDiscreteScheduler", {}),
@@ -41,36 +38,50 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "lms": ("LMSDiscreteScheduler", {}),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
-    "unipc-karras": ("UniPCMultistepScheduler", _KARRAS),
-    "unipc-trailing": ("UniPCMultistepScheduler", _TRAILING),
 }
+# Where a solver takes its steps, after its name and a hyphen. Those of `spacing` are made of Karras's.
+SPACINGS: dict[str, dict[str, Any]] = {
+    "trailing": {"timestep_spacing": "trailing"},  # begins at the noisiest step, however few there are
+    "karras": {"use_karras_sigmas": True},  # noise levels of Eq. 5 of arXiv 2206.00364, from the noisiest on
+    "exponential": {"use_exponential_sigmas": True},
+    "beta": {"use_beta_sigmas": True},
+    "lu": {"use_lu_lambdas": True},
+}
+NAMES = f"{', '.join(SOLVERS)}; with -{', -'.join(SPACINGS)}, -ays, -ays-xl or -rho4 (any number) where they have it"
 
 
 @dataclass(frozen=True)
 class Solver:
-    """A scheduler: its class, and what its config has otherwise than the class by default."""
+    """A scheduler: its class, what its config has otherwise than the class by default, and a spacing of `spacing`."""
 
     name: str
     config: Mapping[str, Any]
+    spacing: str = ""
 
     @classmethod
     def of(cls, scheduler: Any) -> Solver:
         """That of a scheduler."""
         config = json.loads(scheduler.to_json_string())
-        return cls(type(scheduler).__name__, not_default(type(scheduler), config))
+        return cls(type(scheduler).__name__, not_default(type(scheduler), config), getattr(scheduler, "spacing", ""))
 
     def make(self, own: Any) -> Any:
         """A scheduler like that, for a pipeline whose ``own`` may be of a class that diffusers does not have.
 
         Raises:
-            ValueError: this diffusers has no such class.
+            ValueError: this diffusers has no such class, or the spacing is not known.
         """
         made_by = type(own) if type(own).__name__ == self.name else getattr(diffusers, self.name, None)
         if made_by is None:
             raise ValueError(
                 f"diffusers {diffusers.__version__} has no scheduler {self.name}, which the profile needs."
             )
+        if self.spacing and self.spacing != getattr(made_by, "spacing", ""):
+            made_by = _spaced(made_by, self.spacing)
         return made_by.from_config(dict(self.config))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {"name": self.name, "config": dict(self.config)} | ({"spacing": self.spacing} if self.spacing else {})
 
 
 def network_calls(scheduler: Any, steps: int) -> int:
@@ -82,10 +93,48 @@ def network_calls(scheduler: Any, steps: int) -> int:
     return len(scheduler.timesteps)
 
 
+def is_known(name: str) -> bool:
+    """Whether ``name`` is a solver, alone or with a spacing that its class has."""
+    try:
+        check(name)
+    except ValueError:
+        return False
+    return True
+
+
 def check(name: str) -> None:
     """Raises ValueError for a name that is not known."""
-    if name.lower() not in SOLVERS:
-        raise ValueError(f"Unknown scheduler {name!r}. Known: {', '.join(SOLVERS)}.")
+    _of_name(name.lower())
+
+
+@functools.cache
+def _of_name(name: str) -> tuple[Any, dict[str, Any]]:
+    """The class of schedulers of that name, and what its config gains over the model's own."""
+    base = max((base for base in SOLVERS if name == base or name.startswith(f"{base}-")), key=len, default=None)
+    if base is None:
+        raise ValueError(f"Unknown scheduler {name!r}. Known: {NAMES}.")
+    class_name, config = SOLVERS[base]
+    solver = getattr(diffusers, class_name)
+    if name == base:
+        return solver, config
+    how = name[len(base) + 1 :]
+    if spacing.parse(how) is not None:
+        solver, more = _spaced(solver, how), SPACINGS["karras"]
+    elif how in SPACINGS:
+        more = SPACINGS[how]
+    else:
+        raise ValueError(f"Unknown scheduler {name!r}. Known: {NAMES}.")
+    if not more.keys() <= signature(solver.__init__).parameters.keys():
+        raise ValueError(f"Unknown scheduler {name!r}: {class_name} has no {how}. Known: {NAMES}.")
+    return solver, {**config, **more}
+
+
+def _spaced(solver: Any, how: str) -> Any:
+    made = spacing.parse(how)
+    if made is None or not hasattr(solver, "_convert_to_karras") or solver is diffusers.DEISMultistepScheduler:
+        # The last step of DEIS leads to the last level again, which has to be that of an image.
+        raise ValueError(f"{solver.__name__} has no spacing {how!r}.")
+    return spacing.spaced(solver, made)
 
 
 def make(name: str, config: Any) -> Any:
@@ -94,11 +143,9 @@ def make(name: str, config: Any) -> Any:
     Raises:
         ValueError: the name is not known, or the solver cannot start from noise alone and the model does.
     """
-    check(name)
-    class_name, extra = SOLVERS[name.lower()]
-    solver = getattr(diffusers, class_name)
+    solver, extra = _of_name(name.lower())
     if config.get(_NOISE_ALONE) and _NOISE_ALONE not in signature(solver.__init__).parameters:
-        why = f"The model starts from noise alone ({_NOISE_ALONE}), which {class_name} cannot"
+        why = f"The model starts from noise alone ({_NOISE_ALONE}), which {solver.__name__} cannot"
         raise ValueError(f"{why}; take ddim, dpm++, unipc or euler.")
     return solver.from_config(config, **extra)
 

@@ -97,7 +97,7 @@ class Profile:
         return {
             "format": FORMAT,
             "model": {**asdict(self.model), "weights": list(self.model.weights)},
-            "solver": {"name": self.solver.name, "config": dict(self.solver.config)},
+            "solver": self.solver.to_dict(),
             "steps": self.steps,
             "config": self.config.to_dict(),
             "measured": dict(self.measured),
