@@ -98,7 +98,7 @@ def _speed(path: Path) -> str:
 
 
 def _compiled(path: Path) -> str:
-    """Seconds of the network by mode, and as a share of those of the untouched pipeline in that mode."""
+    """Seconds of the network by mode, and as a share of those of the baseline in that mode."""
     reports = read_reports(path)
     rows = [
         [f"{report['case']['mode']}: {MODES[report['case']['mode']]}", *map(_seconds, report["arms"].values())]

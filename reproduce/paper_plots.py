@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from faster_diffusion.evaluation import Evaluation
-from faster_diffusion.evaluation.line_up import UNTOUCHED
+from faster_diffusion.evaluation.line_up import BASELINE
 from faster_diffusion.evaluation.metrics import Value
 from reproduce.paper_rows import Row
 from reproduce.paper_rows import share as published_share
@@ -50,18 +50,18 @@ def cost(found: Found, arms: Sequence[str]) -> Figure:
 
 
 def ablations(found: Evaluation) -> Figure:
-    """Likeness of every arm to the untouched images, beside its time."""
+    """Likeness of every arm to the baseline images, beside its time."""
     from matplotlib.figure import Figure
 
-    arms = [arm for arm in found.arms if arm.name != UNTOUCHED.name]
+    arms = [arm for arm in found.arms if arm.name != BASELINE.name]
     figure = Figure(figsize=(9, 0.3 * len(arms) + 1), layout="constrained")
     likeness, times = figure.subplots(1, 2, sharey=True)
     for place, arm in enumerate(arms):
         _mark(likeness, _relative(arm.values["psnr"]), place, _COLOURS[0])
-        times.barh(place, _share(found, arm.name, UNTOUCHED.name, "call_seconds"), 0.6, color=_COLOURS[1], alpha=0.8)
+        times.barh(place, _share(found, arm.name, BASELINE.name, "call_seconds"), 0.6, color=_COLOURS[1], alpha=0.8)
     _name(likeness, [arm.name for arm in arms])
-    likeness.set_xlabel("PSNR to the untouched images, dB")
-    times.set_xlabel("whole call, relative to untouched")
+    likeness.set_xlabel("PSNR to the baseline images, dB")
+    times.set_xlabel("whole call, relative to the baseline")
     times.axvline(1, color="#888888", linewidth=1)
     for axes in (likeness, times):
         axes.grid(axis="x", alpha=0.3)

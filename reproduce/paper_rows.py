@@ -88,7 +88,7 @@ class Row:
     @property
     def plain(self) -> str:
         """The arm without propagation, which the others are compared with."""
-        return self.beside or "untouched"
+        return self.beside or "baseline"
 
     def arms(self, named: Mapping[str, str | Arm]) -> list[Arm]:
         """The plain arm and others by name, with what is beside on all that are text."""

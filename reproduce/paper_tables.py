@@ -178,9 +178,9 @@ _LIKENESS_AND_COST = ("PSNR", "SSIM", "network FLOPs an image", "network time", 
 
 
 def lines(row: Row, found: Evaluation, keys: tuple[str, ...]) -> Iterator[list[str]]:
-    """An arm's name and figures, likeness being to the plain arm; costs are shares of the untouched pipeline's."""
+    """An arm's name and figures, likeness being to the plain arm; costs are shares of the baseline's."""
     for arm in found.arms:
-        if arm.name == row.plain or arm.name != "untouched":
+        if arm.name == row.plain or arm.name != "baseline":
             columns = [f"{key}:{row.beside}" if row.beside and key in ("psnr", "ssim") else key for key in keys]
             cells = [cell(found, key, arm) for key in columns]
             yield [arm.name, *(f"{one.figure} {one.aside}".strip() for one in cells)]

@@ -197,10 +197,10 @@ def test_a_vae_is_no_denoiser(pipe):
 def test_a_pipeline_that_shares_the_network_is_not_enabled_with_it(pipe):
     other = StableDiffusionPipeline.from_pipe(pipe)
     other.set_progress_bar_config(disable=True)
-    untouched = toys.sample(other)
+    baseline = toys.sample(other)
     fd.enable(pipe)
     accelerated = toys.sample(pipe)
-    assert torch.equal(toys.sample(other), untouched)
+    assert torch.equal(toys.sample(other), baseline)
     fd.enable(other, key_steps="uniform:5")
     assert torch.equal(toys.sample(pipe), accelerated)
     fd.disable(pipe)

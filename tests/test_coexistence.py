@@ -87,15 +87,15 @@ def test_parallel_is_sequential(switch):
     )
 
 
-def test_with_every_step_key_and_after_disabling_the_image_is_the_untouched_one(switch, pipe):
+def test_with_every_step_key_and_after_disabling_the_image_is_the_baselines(switch, pipe):
     switch(pipe)
-    untouched = toys.sample(pipe)
+    baseline = toys.sample(pipe)
     with fd.enable(pipe, key_steps="all"):
-        assert torch.equal(toys.sample(pipe), untouched)
+        assert torch.equal(toys.sample(pipe), baseline)
     fd.enable(pipe)
     toys.sample(pipe)
     fd.disable(pipe)
-    assert torch.equal(toys.sample(pipe), untouched)
+    assert torch.equal(toys.sample(pipe), baseline)
 
 
 def test_switching_a_lora_in_the_middle_of_a_run_makes_a_key_step(pipe):
@@ -128,13 +128,13 @@ def test_the_lora_scale_of_a_call_counts(pipe):
 def test_bfloat16(pipe, parallel):
     pipe.to(torch.bfloat16)
     prompt = {name: embeds.bfloat16() for name, embeds in toys.prompt().items()}
-    untouched = toys.sample(pipe, **prompt)
+    baseline = toys.sample(pipe, **prompt)
     with fd.enable(pipe, parallel=parallel):
         image = toys.sample(pipe, **prompt)
     assert image.dtype == torch.bfloat16
-    assert (image - untouched).abs().max() < 2  # latents have a spread of about 9; the method moves them by up to 0.7
+    assert (image - baseline).abs().max() < 2  # latents have a spread of about 9; the method moves them by up to 0.7
     with fd.enable(pipe, key_steps="all"):
-        assert torch.equal(toys.sample(pipe, **prompt), untouched)
+        assert torch.equal(toys.sample(pipe, **prompt), baseline)
 
 
 def test_inference_mode(pipe):
@@ -145,18 +145,18 @@ def test_inference_mode(pipe):
 
 
 def test_a_saved_pipeline_is_an_ordinary_one(pipe, tmp_path):
-    untouched = toys.sample(pipe)
+    baseline = toys.sample(pipe)
     fd.enable(pipe)
     toys.sample(pipe)
     pipe.save_pretrained(tmp_path)
     loaded = StableDiffusionPipeline.from_pretrained(tmp_path, tokenizer=None)
     loaded.set_progress_bar_config(disable=True)
     assert not fd.is_enabled(loaded)
-    assert torch.equal(toys.sample(loaded), untouched)
+    assert torch.equal(toys.sample(loaded), baseline)
 
 
 def test_a_deepcopy_is_enabled_by_itself(pipe):
-    untouched = toys.sample(pipe)
+    baseline = toys.sample(pipe)
     fd.enable(pipe, key_steps="uniform:3")
     accelerated = toys.sample(pipe)
     twin = copy.deepcopy(pipe)
@@ -164,9 +164,9 @@ def test_a_deepcopy_is_enabled_by_itself(pipe):
     assert torch.equal(toys.sample(twin), accelerated)
     fd.disable(pipe)
     assert torch.equal(toys.sample(twin), accelerated)
-    assert torch.equal(toys.sample(pipe), untouched)
+    assert torch.equal(toys.sample(pipe), baseline)
     fd.disable(twin)
-    assert torch.equal(toys.sample(twin), untouched)
+    assert torch.equal(toys.sample(twin), baseline)
 
 
 def test_a_deepcopy_of_an_enabled_network_is_enabled_by_itself(pipe):

@@ -30,14 +30,14 @@ def pipe():
 
 @pytest.mark.parametrize("register", REGISTER)
 def test_call_is_the_accelerated_pipeline_and_the_pipeline_itself_is_not(pipe, register):
-    untouched = toys.sample(pipe)
+    baseline = toys.sample(pipe)
     register(pipe)
     register_faster_forward(pipe.unet)
     image = toys.sample(pipe.call)
-    assert torch.equal(toys.sample(pipe), untouched)
+    assert torch.equal(toys.sample(pipe), baseline)
     with fd.enable(pipe, key_steps="50ls", parallel=REGISTER[register]):
         assert torch.equal(toys.sample(pipe), image)
-    assert not torch.equal(image, untouched)
+    assert not torch.equal(image, baseline)
 
 
 def test_mod_chooses_the_key_steps(pipe):
@@ -48,7 +48,7 @@ def test_mod_chooses_the_key_steps(pipe):
     assert torch.equal(toys.sample(pipe.call), expected)
 
 
-def test_without_faster_forward_call_is_the_untouched_pipeline(pipe):
+def test_without_faster_forward_call_is_the_baseline(pipe):
     register_parallel_pipeline(pipe)
     assert torch.equal(toys.sample(pipe.call), toys.sample(pipe))
 

@@ -87,10 +87,10 @@ def test_before_or_after_in_parallel_or_not_it_is_one_image_and_not_that_of_the_
             torch.testing.assert_close(image, expected, rtol=0, atol=1e-3)
 
 
-def test_with_every_step_key_the_image_is_the_untouched_one(load):
-    untouched = images_after(load)[0]
-    assert torch.equal(images_after(load, accelerated(key_steps="all"))[0], untouched)
-    assert torch.equal(images_after(accelerated(key_steps="all"), load)[0], untouched)
+def test_with_every_step_key_the_image_is_the_baselines(load):
+    baseline = images_after(load)[0]
+    assert torch.equal(images_after(load, accelerated(key_steps="all"))[0], baseline)
+    assert torch.equal(images_after(accelerated(key_steps="all"), load)[0], baseline)
 
 
 def test_a_saved_pipeline_comes_back_and_is_accelerated_alike(tmp_path):

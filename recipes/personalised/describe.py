@@ -99,7 +99,7 @@ Or, with `folder` that of these files, on any pipeline of the scenes model, acce
 {asked} prompts, none of them among the examples, judged from the pixels with nothing learned; {sampler}.
 "Enabled" is `fd.enable(pipe, key_steps="dreambooth")`. Enabled before or after loading, the pictures differ by at most
 {difference} of 255. The usual prompts are 20 with one object and 20 with two, which have nothing to do with it; the
-untouched model obeys {usual} of them.
+baseline model obeys {usual} of them.
 
 {table}
 """

@@ -55,7 +55,7 @@ def compare(lesson: Lesson, teach: Step, steps: int = 50) -> dict:
     """All arms of the report; `teach` loads the weights into a pipeline."""
     first, last = draw(lesson, steps, enabled, teach), draw(lesson, steps, teach, enabled)
     return {
-        "untouched": learned(lesson, draw(lesson, steps)),
+        "baseline": learned(lesson, draw(lesson, steps)),
         "personalised": learned(lesson, draw(lesson, steps, teach)),
         "enabled, then personalised": learned(lesson, first),
         "personalised, then enabled": learned(lesson, last),

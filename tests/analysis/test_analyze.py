@@ -49,7 +49,7 @@ def test_it_tells_change_drift_pictures_and_timelines_of_every_stage(pipe, analy
     assert analysis.drift.matrix.shape == (10, 10)
     assert list(analysis.pictures.stages) == [*encoder, *decoder]
     assert analysis.pictures.orders == (0, 4, 9)
-    assert [timeline.title for timeline in analysis.timelines] == ["untouched", "key steps paper"]
+    assert [timeline.title for timeline in analysis.timelines] == ["baseline", "key steps paper"]
 
 
 def test_change_is_what_a_hook_of_one_s_own_measures(pipe):

@@ -28,7 +28,7 @@ def timeline(pipe, reuse="encoder", **options):
         return record(pipe, pipe.unet, lambda: toys.sample(pipe, output_type="pt"), title, split)
 
     if not options:
-        return recorded("untouched")
+        return recorded("baseline")
     with fd.enable(pipe, key_steps=KEYS, reuse=reuse, **options):
         return recorded("accelerated")
 
@@ -37,12 +37,12 @@ def calls(timeline):
     return [(call.step, call.kind, call.steps) for call in timeline.calls]
 
 
-def test_untouched_every_step_runs_encoder_and_decoder(pipe):
-    untouched = timeline(pipe)
-    assert calls(untouched) == [(step, "key", 1) for step in range(10)]
+def test_baseline_every_step_runs_encoder_and_decoder(pipe):
+    baseline = timeline(pipe)
+    assert calls(baseline) == [(step, "key", 1) for step in range(10)]
     encoder, decoder = stage_names(pipe.unet)
     for step in range(10):
-        assert [span.name for span in untouched.spans if span.step == step] == [CALL, *encoder, *decoder]
+        assert [span.name for span in baseline.spans if span.step == step] == [CALL, *encoder, *decoder]
 
 
 def test_in_parallel_a_key_step_decodes_a_batch_that_answers_the_steps_after_it(pipe):
@@ -104,9 +104,9 @@ def test_stages_lie_within_their_network_call_and_calls_within_the_run(pipe):
 
 
 def test_other_modules_of_the_pipeline_have_rows_too(pipe):
-    untouched = timeline(pipe)
-    assert untouched.rows[-2:] == ("vae.decoder", CALL)
-    (decoded,) = (span for span in untouched.spans if span.name == "vae.decoder")
+    baseline = timeline(pipe)
+    assert baseline.rows[-2:] == ("vae.decoder", CALL)
+    (decoded,) = (span for span in baseline.spans if span.name == "vae.decoder")
     assert (decoded.step, decoded.kind) == (None, None)
 
 
@@ -134,7 +134,7 @@ def test_the_trace_of_chrome_has_every_span_on_a_named_row(pipe):
     trace = json.loads(json.dumps(chrome_trace(runs)))
     events = trace["traceEvents"]
     processes = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
-    assert processes == {0: "untouched", 1: "accelerated"}
+    assert processes == {0: "baseline", 1: "accelerated"}
     rows = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     for number, run in enumerate(runs):
         complete = [event for event in events if event["ph"] == "X" and event["pid"] == number]
@@ -151,8 +151,8 @@ def test_no_hook_stays(pipe):
 
 
 def test_it_becomes_a_dictionary_of_plain_values(pipe):
-    untouched = timeline(pipe)
-    made = json.loads(json.dumps(untouched.to_dict()))
-    assert isinstance(untouched, Timeline)
-    assert len(made["spans"]) == len(untouched.spans)
-    assert made["seconds_by_row"][CALL] == pytest.approx(untouched.seconds_of(CALL))
+    baseline = timeline(pipe)
+    made = json.loads(json.dumps(baseline.to_dict()))
+    assert isinstance(baseline, Timeline)
+    assert len(made["spans"]) == len(baseline.spans)
+    assert made["seconds_by_row"][CALL] == pytest.approx(baseline.seconds_of(CALL))

@@ -10,7 +10,7 @@ from faster_diffusion.models import schedulers
 from tests import toys
 
 ARMS = (
-    "untouched",
+    "baseline",
     "steps:5",
     "dpm++:8",
     "paper",
@@ -28,7 +28,7 @@ def pipe():
 
 
 @pytest.fixture(scope="module")
-def untouched(pipe):
+def baseline(pipe):
     return toys.sample(pipe)
 
 
@@ -47,25 +47,25 @@ def sample(pipe, spec):
 
 
 @pytest.mark.parametrize("spec", ARMS)
-def test_afterwards_the_next_image_is_the_untouched_one_to_the_bit(pipe, untouched, spec):
+def test_afterwards_the_next_image_is_the_baselines_to_the_bit(pipe, baseline, spec):
     before, scheduler, cls = attributes(pipe), pipe.scheduler, type(pipe)
     made = sample(pipe, spec)
-    assert torch.equal(made, untouched) == (spec == "untouched")
+    assert torch.equal(made, baseline) == (spec == "baseline")
     assert (pipe.scheduler, type(pipe)) == (scheduler, cls)
     assert attributes(pipe) == before
     assert not hasattr(pipe, "tgate")
     assert not fd.is_enabled(pipe)
-    assert torch.equal(toys.sample(pipe), untouched)
+    assert torch.equal(toys.sample(pipe), baseline)
 
 
 @pytest.mark.parametrize("spec", ARMS)
-def test_an_exception_leaves_nothing_behind_either(pipe, untouched, spec):
+def test_an_exception_leaves_nothing_behind_either(pipe, baseline, spec):
     before = attributes(pipe)
     with pytest.raises(KeyboardInterrupt), Arm.parse(spec).applied(pipe):
         toys.sample(pipe, num_inference_steps=4)
         raise KeyboardInterrupt
     assert attributes(pipe) == before
-    assert torch.equal(toys.sample(pipe), untouched)
+    assert torch.equal(toys.sample(pipe), baseline)
 
 
 @pytest.mark.parametrize("spec", ARMS)
@@ -92,14 +92,14 @@ def test_samples_as_the_options_do_by_hand(pipe):
     assert torch.equal(sample(pipe, "euler:12 + uniform:3 + sequential + noise:0.01"), expected)
 
 
-def test_every_step_key_is_the_untouched_image(pipe, untouched):
-    assert torch.equal(sample(pipe, "all"), untouched)
+def test_every_step_key_is_the_baseline_image(pipe, baseline):
+    assert torch.equal(sample(pipe, "all"), baseline)
 
 
 def test_a_pipeline_that_is_accelerated_already_is_not_taken():
     pipe = toys.stable_diffusion()
     with fd.enable(pipe):
-        assert "fd.disable(pipe)" in Arm.parse("untouched").applicable(pipe)
+        assert "fd.disable(pipe)" in Arm.parse("baseline").applicable(pipe)
 
 
 def test_continuous_timesteps_are_for_euler_only():

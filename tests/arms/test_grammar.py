@@ -12,7 +12,7 @@ from faster_diffusion.options.profile import Profile
 from tests import toys
 
 CANONICAL = (
-    "untouched",
+    "baseline",
     "steps:25",
     "dpm++:20",
     "paper",
@@ -96,6 +96,7 @@ def test_a_name_does_not_make_another_arm():
     [
         ("", "empty part"),
         ("paper + ", "empty part"),
+        ("baseline + paper", "baseline stands alone"),
         ("untouched + paper", "untouched stands alone"),
         ("paper + uniform:2", "says its key steps twice"),
         ("steps:20 + ddim:10", "says its number of steps twice"),
@@ -146,3 +147,9 @@ def test_a_correction_is_that_of_a_profile(tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=says):
             Arm.parse(spec)
+
+
+def test_the_baseline_is_still_understood_by_its_former_name():
+    assert Arm.parse("untouched") == Arm.parse("baseline") == Arm()
+    assert Arm.parse("untouched").name == Arm.parse("untouched", "untouched").name == "baseline"
+    assert Arm.parse("paper", "untouched").name == "untouched"

@@ -27,10 +27,10 @@ def pipe():
     return toys.stable_diffusion()
 
 
-def test_deepcache_of_interval_one_is_the_untouched_image(pipe):
-    untouched, flops = sample(pipe, "untouched")
+def test_deepcache_of_interval_one_is_the_baseline_image(pipe):
+    baseline, flops = sample(pipe, "baseline")
     image, same_flops = sample(pipe, "deepcache:1")
-    assert torch.equal(image, untouched)
+    assert torch.equal(image, baseline)
     assert same_flops == flops
 
 
@@ -59,7 +59,7 @@ def test_tome_attends_with_as_many_tokens_as_it_leaves(pipe):
     attention = pipe.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1
     tokens = []
     hook = attention.to_q.register_forward_pre_hook(lambda module, args: tokens.append(args[0].shape[1]))
-    for spec in ("untouched", "tome:0.25", "tome:0.75"):
+    for spec in ("baseline", "tome:0.25", "tome:0.75"):
         sample(pipe, spec, num_inference_steps=1)
     hook.remove()
     assert tokens == [256, 192, 64]

@@ -23,9 +23,9 @@ def test_what_is_not_said_is_the_models_own():
     assert case("scenes").guidance == demo.GUIDANCE_SCALE
 
 
-def test_the_untouched_arm_is_always_there_and_no_arm_is_there_twice():
+def test_the_baseline_arm_is_always_there_and_no_arm_is_there_twice():
     arms = (Arm.parse("paper"), Arm.parse("paper"))
-    assert [arm.name for arm in Case("scenes", arms=arms).arms] == ["untouched", "paper"]
+    assert [arm.name for arm in Case("scenes", arms=arms).arms] == ["baseline", "paper"]
 
 
 def test_the_name_says_whether_the_whole_call_has_the_vae():
@@ -70,5 +70,5 @@ def test_a_suite_measures_all_peers_on_each_of_its_models_and_one_in_every_case_
         arms = {one: " ".join(arm.spec for arm in one.arms) for one in suite.cases}
         for model in {one.model for one in suite.cases}:
             parts = " ".join(arms[one] for one in suite.cases if one.model == model)
-            assert all(name in parts for name in ("untouched", "all", "deepcache:", "tome:", "tgate:")), model
+            assert all(name in parts for name in ("baseline", "all", "deepcache:", "tome:", "tgate:")), model
         assert all("deepcache:" in parts or "parallel:4" in parts for parts in arms.values())

@@ -31,7 +31,7 @@ def report(narrow_architectures):
 def test_time_and_flops_of_every_arm(report):
     rows = report["arms"]
     assert list(rows) == [
-        "untouched",
+        "baseline",
         "all",
         "uniform:2 + sequential",
         "uniform:2",
@@ -43,7 +43,7 @@ def test_time_and_flops_of_every_arm(report):
         assert len(row["unet"]) == len(row["call"]) == 2
         assert 0 < row["unet_median"] < row["call_median"]
     ratios = {name: row["flops_ratio"] for name, row in rows.items()}
-    assert ratios["untouched"] == ratios["all"] == rows["untouched"]["unet_ratio"] == 1
+    assert ratios["baseline"] == ratios["all"] == rows["baseline"]["unet_ratio"] == 1
     assert ratios["uniform:2"] == ratios["uniform:2 + sequential"] < 1
     assert ratios["steps:2"] == 0.5
     assert ratios["deepcache:2"] < 1
@@ -103,7 +103,7 @@ def test_an_arm_that_fails_while_it_is_timed_does_not_take_the_others_with_it(na
     monkeypatch.setattr(Prepared, "sample", fails_at_the_fourth)
     rows = measure(case("sd15", **SMALL, arms=arms("steps:2")), 2, memory=False)["arms"]
     assert rows["steps:2"] == {"reason": "RuntimeError: Monday"}
-    assert len(rows["untouched"]["call"]) == 2
+    assert len(rows["baseline"]["call"]) == 2
 
 
 def test_where_nothing_is_left_of_memory_the_row_says_so(narrow_architectures, monkeypatch):
@@ -112,12 +112,12 @@ def test_where_nothing_is_left_of_memory_the_row_says_so(narrow_architectures, m
 
     monkeypatch.setattr(measuring, "count_flops", full)
     rows = measure(case("sd15", **SMALL, arms=arms("paper")), 1)["arms"]
-    assert rows == {"untouched": {"reason": "out of memory"}, "paper": {"reason": "out of memory"}}
+    assert rows == {"baseline": {"reason": "out of memory"}, "paper": {"reason": "out of memory"}}
 
 
 def test_a_model_that_cannot_be_loaded_has_rows_with_the_reason(tmp_path):
     rows = measure(Case(str(tmp_path), arms=arms("paper")), 1)["arms"]
-    assert rows["untouched"]["reason"] == rows["paper"]["reason"]
+    assert rows["baseline"]["reason"] == rows["paper"]["reason"]
     assert "model_index.json" in rows["paper"]["reason"]
 
 
@@ -133,7 +133,7 @@ def test_the_network_is_compiled_after_flops_were_counted(narrow_architectures, 
     rows = measure(case("sd15", **SMALL, mode=mode, arms=arms("uniform:2")), 1)["arms"]
     assert done == ["flops", "flops", options]
     assert all(len(row["call"]) == 1 for row in rows.values())
-    assert rows["untouched"]["peak_memory_bytes"] is None  # compiling would take more than sampling
+    assert rows["baseline"]["peak_memory_bytes"] is None  # compiling would take more than sampling
 
 
 def test_stages_are_compiled_one_by_one(narrow_architectures, monkeypatch):

@@ -32,7 +32,7 @@ def report(**options):
 
 def test_a_row_has_median_and_spread_ratios_speed_up_and_memory():
     assert rows(report())[0] == [
-        "untouched", "2.000 (1.000-4.000)", "3.000 (2.000-5.000)", "0.500", "0.700", "2.00 / 1.25", "3 MiB",
+        "baseline", "2.000 (1.000-4.000)", "3.000 (2.000-5.000)", "0.500", "0.700", "2.00 / 1.25", "3 MiB",
     ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_pictures_of_speed_and_of_what_was_swept(tmp_path):
 
 
 def test_a_report_in_which_nothing_could_be_measured_has_no_picture(tmp_path):
-    failed = {**report(), "arms": {"untouched": {"reason": "out of memory"}}}
+    failed = {**report(), "arms": {"baseline": {"reason": "out of memory"}}}
     assert plots.draw([failed], tmp_path / "bench") == []
 
 

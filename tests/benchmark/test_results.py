@@ -57,6 +57,14 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch
     assert [one["case"] for one in read_reports(tmp_path / "bench.json")] == [ONE.to_dict()]
 
 
+def test_what_an_earlier_version_measured_of_the_untouched_pipeline_is_found_as_the_baseline(tmp_path):
+    path = tmp_path / "bench.json"
+    arms = {arm.name: {"call": [1.0]} for arm in ONE.arms}
+    Results(path).add(report(ONE, arms=arms))
+    path.write_text(path.read_text().replace('"baseline"', '"untouched"'))
+    assert Results(path).find(ONE, 3, True, machine())["arms"] == arms
+
+
 def test_a_file_of_a_single_report_is_read_too(tmp_path):
     path = tmp_path / "speed.json"
     path.write_text(json.dumps(report(ONE)))

@@ -20,7 +20,7 @@ def test_prints_what_it_found_and_writes_the_folder(run, tiny_model, tmp_path):
     assert result.exit_code == 0, result.stderr
     for pattern in (
         r"^Change from step to step: encoder \d+\.\d\d%, decoder \d+\.\d\d% of the mean square\.$",
-        r"^Timeline: untouched \d+\.\d{3} s, key steps paper \d+\.\d{3} s\.$",
+        r"^Timeline: baseline \d+\.\d{3} s, key steps paper \d+\.\d{3} s\.$",
         r"^2 key steps, drift 0\.\d{4} \(uniform 0\.\d{4}\): --key-steps 0,\d$",
         r"^looks/analysis\.md$",
     ):

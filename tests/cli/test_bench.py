@@ -27,15 +27,15 @@ def test_table_file_and_picture(run, tiny_model, tmp_path):
     result = run("bench", tiny_model, *FAST, "--arm", "uniform:2", "--arm", "tgate:2", "--batch", 1, "--batch", 2)
     assert result.exit_code == 0
     assert [report["case"]["batch"] for report in reports(tmp_path / "bench.json")] == [1, 2]
-    for text in ("untouched", "uniform:2", "tgate:2", "with VAE", "torch", "bench.json", "bench-speed.png"):
+    for text in ("baseline", "uniform:2", "tgate:2", "with VAE", "torch", "bench.json", "bench-speed.png"):
         assert text in result.stdout
     assert Image.open(tmp_path / "bench-speed.png").width > 500
 
 
 def test_peak_memory_is_that_of_a_process_that_samples(run, tiny_model, tmp_path):
-    run("bench", tiny_model, "--steps", 2, "--rounds", 1, "--arm", "untouched")
+    run("bench", tiny_model, "--steps", 2, "--rounds", 1, "--arm", "baseline")
     (report,) = reports(tmp_path / "bench.json")
-    assert 2**27 < report["arms"]["untouched"]["peak_memory_bytes"] < 2**33
+    assert 2**27 < report["arms"]["baseline"]["peak_memory_bytes"] < 2**33
 
 
 def test_an_arm_that_cannot_be_used_has_a_row_and_its_reason(run, tiny_model):
@@ -46,7 +46,7 @@ def test_an_arm_that_cannot_be_used_has_a_row_and_its_reason(run, tiny_model):
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(run, tiny_model, tmp_path, monkeypatch):
-    options = ("bench", tiny_model, *FAST, "--arm", "untouched", "--batch", 1, "--batch", 2)
+    options = ("bench", tiny_model, *FAST, "--arm", "baseline", "--batch", 1, "--batch", 2)
     measured = []
     real = bench.measure
 
@@ -96,7 +96,7 @@ def test_quick_says_what_was_scaled_down(run):
 def test_arms_from_a_file_keep_their_names(run, tiny_model, tmp_path):
     (tmp_path / "arms.yaml").write_text("ours: uniform:2\n")
     run("bench", tiny_model, *FAST, "--arms", "arms.yaml")
-    assert list(reports(tmp_path / "bench.json")[0]["arms"]) == ["untouched", "ours"]
+    assert list(reports(tmp_path / "bench.json")[0]["arms"]) == ["baseline", "ours"]
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,14 @@ def test_the_embedded_model_from_prompts_to_report(run, tmp_path):
     assert f"Report: {Path('x') / 'report.html'}" in result.stdout
 
     found = Evaluation.read(tmp_path / "x" / "results.json")
-    untouched, short = found.arm("untouched").values, found.arm("short").values
-    assert untouched["psnr"].value == float("inf")
-    assert untouched["fid"].value == pytest.approx(0, abs=1e-4)
-    assert short["flops"].value == pytest.approx(untouched["flops"].value / 2)
-    assert untouched["clip_score"].value > 0.8
-    drawn = [Image.open(tmp_path / "x" / "arms" / "00-untouched" / f"{number:05d}.png") for number in range(4)]
+    baseline, short = found.arm("baseline").values, found.arm("short").values
+    assert baseline["psnr"].value == float("inf")
+    assert baseline["fid"].value == pytest.approx(0, abs=1e-4)
+    assert short["flops"].value == pytest.approx(baseline["flops"].value / 2)
+    assert baseline["clip_score"].value > 0.8
+    drawn = [Image.open(tmp_path / "x" / "arms" / "00-baseline" / f"{number:05d}.png") for number in range(4)]
     verdicts = [obeys(image, prompt.text) for image, prompt in zip(drawn, found.prompts, strict=True)]
-    assert untouched["obeyed"].each == tuple(float(v.objects_right and v.relation_right) for v in verdicts)
+    assert baseline["obeyed"].each == tuple(float(v.objects_right and v.relation_right) for v in verdicts)
     for name in ("report.html", "report.md", "plots/psnr.png"):
         assert (tmp_path / "x" / name).is_file()
 
@@ -66,7 +66,7 @@ def test_a_model_of_images_draws_videos_if_frames_are_asked_for(run, tmp_path):
     arms = ("--arm", "0,2", "--metric", "psnr", "--metric", "obeyed")
     result = run("evaluate", "--frames", 2, "--count", 1, "--steps", 4, *arms, "--out", "x")
     assert result.exit_code == 0, result.stderr
-    assert Image.open(tmp_path / "x" / "arms" / "00-untouched" / "00000.png").size == (128, 64)
+    assert Image.open(tmp_path / "x" / "arms" / "00-baseline" / "00000.png").size == (128, 64)
 
 
 def test_several_commands_are_documented():
@@ -130,7 +130,7 @@ def test_a_model_that_goes_on_from_the_images_of_another(run, tiny_model, tmp_pa
     stages = ("--steps", 4, "--then", f"{tmp_path / 'second'}:6", "--prompts", "prompts.txt")
     result = run("evaluate", tiny_model, *stages, "--arm", "0,2", "--metric", "flops", "--out", "x")
     assert result.exit_code == 0, result.stderr
-    assert Image.open(tmp_path / "x" / "arms" / "00-untouched" / "00000.png").size == (64, 64)
+    assert Image.open(tmp_path / "x" / "arms" / "00-baseline" / "00000.png").size == (64, 64)
     assert json.loads((tmp_path / "x" / "results.json").read_text())["settings"]["steps"] == [4, 6]
 
 

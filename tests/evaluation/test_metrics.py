@@ -19,19 +19,19 @@ PROMPTS = embedded_prompts(4)
 
 @pytest.fixture
 def study(tmp_path):
-    """Real scenes as the images of an arm, of the right captions ("untouched") and of the next ones ("shifted")."""
-    store = Store(tmp_path, {"prompts": [p.to_dict() for p in PROMPTS], "arms": {"untouched": "", "shifted": ""}}, 4)
+    """Real scenes as the images of an arm, of the right captions ("baseline") and of the next ones ("shifted")."""
+    store = Store(tmp_path, {"prompts": [p.to_dict() for p in PROMPTS], "arms": {"baseline": "", "shifted": ""}}, 4)
     judges = Judges(features="scenes", clip="scenes")
     material = judges.material(PROMPTS, "cpu", (64, 64))
     drawn = list(material.real.open())
-    store.put("untouched", range(4), drawn, {"images": 4})
+    store.put("baseline", range(4), drawn, {"images": 4})
     store.put("shifted", range(4), drawn[1:] + drawn[:1], {"images": 4})
     return judges.study(material, store, list(METRICS))
 
 
 def test_prompts_obeyed_are_those_that_the_recogniser_says(study):
-    value = METRICS["obeyed"].measure(study, "untouched", None)
-    verdicts = [obeys(image, p.text) for image, p in zip(study.store.images("untouched"), PROMPTS, strict=True)]
+    value = METRICS["obeyed"].measure(study, "baseline", None)
+    verdicts = [obeys(image, p.text) for image, p in zip(study.store.images("baseline"), PROMPTS, strict=True)]
     assert value.each == tuple(float(v.objects_right and v.relation_right) for v in verdicts)
     assert value.value == 1
     assert value.interval == intervals.share(4, 4)
@@ -39,19 +39,19 @@ def test_prompts_obeyed_are_those_that_the_recogniser_says(study):
 
 
 def test_the_clip_score_is_the_demo_s(study):
-    value = METRICS["clip_score"].measure(study, "untouched", None)
-    assert value.each == pytest.approx(demo.clip_score(list(study.store.images("untouched")), study.texts))
+    value = METRICS["clip_score"].measure(study, "baseline", None)
+    assert value.each == pytest.approx(demo.clip_score(list(study.store.images("baseline")), study.texts))
     assert value.value > METRICS["clip_score"].measure(study, "shifted", None).value + 0.2
 
 
 def test_rendered_scenes_are_real_to_themselves_and_pairs_do_not_matter_to_a_distribution(study):
-    assert METRICS["fid_real"].measure(study, "untouched", None).value == pytest.approx(0, abs=1e-4)
-    assert METRICS["fid"].measure(study, "shifted", "untouched").value == pytest.approx(0, abs=1e-4)
-    assert METRICS["psnr"].measure(study, "shifted", "untouched").value < 20
+    assert METRICS["fid_real"].measure(study, "baseline", None).value == pytest.approx(0, abs=1e-4)
+    assert METRICS["fid"].measure(study, "shifted", "baseline").value == pytest.approx(0, abs=1e-4)
+    assert METRICS["psnr"].measure(study, "shifted", "baseline").value < 20
 
 
 def test_likeness_is_of_the_median_error(study):
-    value = METRICS["psnr"].measure(study, "shifted", "untouched")
+    value = METRICS["psnr"].measure(study, "shifted", "baseline")
     assert min(value.each) < value.value < max(value.each)
     assert value.interval[0] < value.value < value.interval[1]
 
@@ -107,15 +107,15 @@ def installed(tmp_path, monkeypatch):
 
 def test_lpips_is_given_pictures_as_it_expects_them(study, installed):
     assert perceptual.no_lpips(None) is None
-    value = METRICS["lpips"].measure(study, "shifted", "untouched")
+    value = METRICS["lpips"].measure(study, "shifted", "baseline")
     assert len(value.each) == 4
     assert 0 < value.value < 2
-    assert METRICS["lpips"].measure(study, "untouched", "untouched").value == 0
+    assert METRICS["lpips"].measure(study, "baseline", "baseline").value == 0
 
 
 def test_image_reward_is_asked_of_each_image_and_prompt(study, installed):
     assert perceptual.no_image_reward(None) is None
-    value = METRICS["image_reward"].measure(study, "untouched", None)
+    value = METRICS["image_reward"].measure(study, "baseline", None)
     assert value.each == tuple(float(len(text) + 64) for text in study.texts)
 
 

@@ -77,7 +77,7 @@ def test_a_prompt_is_text_not_markup(run):
 def test_markdown_has_a_row_an_arm_and_names_what_is_missing(run):
     text = (run.folder / "report.md").read_text(encoding="utf-8")
     first, *_ = tables(run.found)
-    assert text.count("\n| untouched |") == len(tables(run.found))
+    assert text.count("\n| baseline |") == len(tables(run.found))
     assert first.headings[0] == "arm"
     assert "identical" in text
     assert "- CLIP score: needs a CLIP that reads the prompts: give --clip." in text
@@ -85,9 +85,9 @@ def test_markdown_has_a_row_an_arm_and_names_what_is_missing(run):
         Image.open(run.folder / picture).verify()
 
 
-def test_costs_are_told_relative_to_the_untouched_arm(run):
+def test_costs_are_told_relative_to_the_baseline_arm(run):
     rows = {row[0].figure: row for row in tables(run.found)[0].rows}
-    assert rows["untouched"][1].aside == "(1.00)"
+    assert rows["baseline"][1].aside == "(1.00)"
     assert rows["all"][3].aside == "(1.00)"  # operations
     assert float(rows["paper"][3].aside.strip("()")) < 1
 
@@ -99,14 +99,14 @@ def arm(name, kind, seconds, psnr):
 def said(run, *arms):
     """What is said of arms with these figures."""
     columns = {key: column for key, column in run.found.columns.items() if key in ("call_seconds", "psnr")}
-    found = replace(run.found, arms=(arm("untouched", "untouched", 1.0, float("inf")), *arms), columns=columns)
+    found = replace(run.found, arms=(arm("baseline", "baseline", 1.0, float("inf")), *arms), columns=columns)
     (table,) = tables(found)
     return " ".join(sentences(found, table))
 
 
 def test_where_ours_loses_to_fewer_steps_it_is_said_with_figures(run):
     text = said(run, arm("paper", KEY_STEPS, 0.6, 30.0), arm("steps:25", FEWER_STEPS, 0.5, 34.0))
-    assert "steps:25 is nearest to untouched (PSNR 34.0 dB), with 0.50 of the time." in text
+    assert "steps:25 is nearest to baseline (PSNR 34.0 dB), with 0.50 of the time." in text
     assert "Key steps lose to fewer steps that cost no more (in shares of the time)" in text
     assert "paper (30.0 dB in 0.60) to steps:25 (34.0 dB in 0.50)." in text
 
@@ -132,7 +132,7 @@ def test_without_times_the_cost_is_that_in_operations(run):
     ]
     found = replace(run.found, arms=tuple(untimed))
     assert "of the FLOPs." in " ".join(sentences(found, tables(found)[0]))
-    assert "share of the FLOPs of the untouched pipeline" in plots.svg(plots.draw(found, "psnr"), "words")
+    assert "share of the FLOPs of the baseline" in plots.svg(plots.draw(found, "psnr"), "words")
 
 
 def test_a_difference_is_told_only_if_it_is_more_than_chance(run):
@@ -140,16 +140,16 @@ def test_a_difference_is_told_only_if_it_is_more_than_chance(run):
 
     def scored(name, *each):
         values = {"call_seconds": Value(1.0), "clip_score": Value(sum(each) / len(each), None, each)}
-        return ArmResult(name, name, "untouched", None, values)
+        return ArmResult(name, name, "baseline", None, values)
 
     arms = (
-        scored("untouched", 0.1, 0.5, 0.9, 0.3),
+        scored("baseline", 0.1, 0.5, 0.9, 0.3),
         scored("worse", 0.0, 0.4, 0.8, 0.2),
         scored("mixed", 0.3, 0.3, 0.9, 0.2),
     )
     found = replace(run.found, arms=arms, columns=columns)
     text = " ".join(sentences(found, tables(found)[-1]))
-    assert "differ from the untouched pipeline by more than chance: worse (0.350)." in text
+    assert "differ from the baseline by more than chance: worse (0.350)." in text
 
 
 def test_the_page_s_plots_are_in_the_colour_of_its_text(run):

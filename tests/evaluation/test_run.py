@@ -41,7 +41,7 @@ def pixels(path):
     return np.asarray(Image.open(path), np.int16)
 
 
-def test_the_untouched_arm_is_what_the_pipeline_draws(run):
+def test_the_baseline_arm_is_what_the_pipeline_draws(run):
     drawn = tiny.pipeline()(
         [prompt.text for prompt in tiny.PROMPTS[:2]],
         num_inference_steps=8,
@@ -49,11 +49,11 @@ def test_the_untouched_arm_is_what_the_pipeline_draws(run):
         generator=[torch.Generator().manual_seed(prompt.seed) for prompt in tiny.PROMPTS[:2]],
     ).images
     for number, image in enumerate(drawn):
-        assert np.array_equal(image, pixels(run.folder / "arms" / "00-untouched" / f"{number:05d}.png"))
+        assert np.array_equal(image, pixels(run.folder / "arms" / "00-baseline" / f"{number:05d}.png"))
 
 
-def test_the_untouched_arm_is_identical_to_itself(run):
-    values = run.found.arm("untouched").values
+def test_the_baseline_arm_is_identical_to_itself(run):
+    values = run.found.arm("baseline").values
     assert values["psnr"].value == float("inf")
     assert values["ssim"].value == pytest.approx(1)
     assert values["fid"].value == pytest.approx(0, abs=1e-6)
@@ -77,7 +77,7 @@ def test_operations_are_those_of_the_summary(run):
         pipe("a", num_inference_steps=8, guidance_scale=3.0)
     summary = handle.summary()
     assert run.found.arm("paper").values["flops"].value * 1e9 == summary.flops
-    assert run.found.arm("untouched").values["flops"].value * 1e9 == summary.flops_untouched
+    assert run.found.arm("baseline").values["flops"].value * 1e9 == summary.flops_baseline
 
 
 def test_every_image_and_every_batch_has_its_figure(run):
@@ -99,7 +99,13 @@ def test_what_cannot_be_measured_says_why(run):
 def test_results_survive_their_file(run):
     path = run.folder / "results.json"
     assert Evaluation.read(path).to_dict() == json.loads(path.read_text())
-    assert json.loads(path.read_text())["arms"]["untouched"]["metrics"]["psnr"]["value"] == "identical"
+    assert json.loads(path.read_text())["arms"]["baseline"]["metrics"]["psnr"]["value"] == "identical"
+
+
+def test_results_of_an_earlier_version_which_called_the_baseline_untouched_are_read(run, tmp_path):
+    text = (run.folder / "results.json").read_text()
+    (tmp_path / "results.json").write_text(text.replace('"baseline"', '"untouched"'))
+    assert Evaluation.read(tmp_path / "results.json").to_dict() == json.loads(text)
 
 
 def test_an_image_does_not_depend_on_its_batch(run, tmp_path):
@@ -112,7 +118,7 @@ def test_arms_are_drawn_in_turn_every_other_batch_backwards(tmp_path, monkeypatc
     order, draw = [], interleaved.draw
     monkeypatch.setattr(interleaved, "draw", lambda arm, *rest: [order.append(arm.name), draw(arm, *rest)][1])
     tiny.run(tmp_path, arms=["paper", "dpm++:2"], settings=SHORT, judges=FEW)
-    arms = ["untouched", "paper", "dpm++:2"]
+    arms = ["baseline", "paper", "dpm++:2"]
     assert order == arms + arms + arms[::-1]  # the first time, operations are counted
 
 
@@ -171,7 +177,7 @@ def test_an_arm_that_fails_is_left_out_with_its_reason(tmp_path):
     assert found.arm("paper").failed is None
 
 
-def test_the_untouched_arm_must_not_fail(tmp_path):
+def test_the_baseline_arm_must_not_fail(tmp_path):
     pipe = tiny.pipeline()
     pipe.vae = None
     with pytest.raises(AttributeError):
@@ -183,9 +189,9 @@ def test_a_pipeline_goes_on_from_the_images_of_another(tmp_path):
     second.register_modules(tokenizer=tiny.pipeline().tokenizer)
     pipes, settings = [tiny.pipeline(), second], Settings(steps=(4, 6))
     found = tiny.run(tmp_path, pipe=pipes, arms=["0,2", "steps:3"], settings=settings, judges=FEW)
-    assert Image.open(tmp_path / "arms" / "00-untouched" / "00000.png").size == (64, 64)
+    assert Image.open(tmp_path / "arms" / "00-baseline" / "00000.png").size == (64, 64)
     flops = {arm.name: arm.values["flops"].value for arm in found.arms}
-    assert flops["steps:3"] < flops["0,2"] < flops["untouched"]
+    assert flops["steps:3"] < flops["0,2"] < flops["baseline"]
 
 
 def test_a_control_network_follows_the_picture_of_each_prompt_and_counts_as_network(tmp_path):
@@ -204,11 +210,11 @@ def test_a_control_network_follows_the_picture_of_each_prompt_and_counts_as_netw
         num_inference_steps=4,
         generator=torch.Generator().manual_seed(prompts[1].seed),
     ).images[0]
-    kept = pixels(tmp_path / "run" / "arms" / "00-untouched" / "00001.png")
+    kept = pixels(tmp_path / "run" / "arms" / "00-baseline" / "00001.png")
     assert np.abs(np.asarray(drawn, np.int16) - kept).max() <= 1
 
     alone = tiny.run(tmp_path / "alone", prompts=tiny.PROMPTS[:2], **given)
-    more = [found.arm(arm).values["flops"].value - alone.arm(arm).values["flops"].value for arm in ("untouched", "0,2")]
+    more = [found.arm(arm).values["flops"].value - alone.arm(arm).values["flops"].value for arm in ("baseline", "0,2")]
     assert more[0] == pytest.approx(2 * more[1])  # runs at two steps of four
 
 
@@ -218,7 +224,7 @@ def test_a_class_conditional_transformer_is_told_classes(tmp_path):
     given = {"prompts": [Prompt("goldfish", 4)], "settings": SHORT, "judges": FEW}
     found = tiny.run(tmp_path / "run", pipe=pipe, arms=["0,2"], **given)
     drawn = pipe([1], num_inference_steps=4, generator=torch.Generator().manual_seed(4)).images[0]
-    assert np.array_equal(drawn, pixels(tmp_path / "run" / "arms" / "00-untouched" / "00000.png"))
+    assert np.array_equal(drawn, pixels(tmp_path / "run" / "arms" / "00-baseline" / "00000.png"))
     assert found.arm("0,2").values["psnr"].value < float("inf")
     with pytest.raises(ValueError, match="knows no class 'a cat'; its prompts are classes, such as tench, goldfish"):
         tiny.run(tmp_path / "other", pipe=pipe, **{**given, "prompts": [Prompt("a cat", 4)]})

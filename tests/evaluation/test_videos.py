@@ -35,7 +35,7 @@ def drawn(pipe, prompt, **call):
 
 
 def kept(folder, number):
-    return np.asarray(Image.open(folder / "arms" / "00-untouched" / f"{number:05d}.png"), np.int16)
+    return np.asarray(Image.open(folder / "arms" / "00-baseline" / f"{number:05d}.png"), np.int16)
 
 
 def test_a_pipeline_of_images_draws_videos_by_text2video_zero():

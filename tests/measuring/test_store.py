@@ -10,7 +10,7 @@ from faster_diffusion import files
 from faster_diffusion.measuring import store
 from faster_diffusion.measuring.store import Store
 
-ARMS = {"untouched": "untouched", "ours: all of it": "paper+noise"}
+ARMS = {"baseline": "baseline", "ours: all of it": "paper+noise"}
 PROMPTS = 7
 
 
@@ -106,7 +106,7 @@ def test_only_what_is_missing_is_drawn(tmp_path):
     [
         ({"settings": {"steps": 6}}, "settings steps is 6, there 5"),
         ({"settings": {}}, "settings steps is none, there 5"),
-        ({"arms": {"untouched": "untouched"}}, 'arms ours: all of it is none, there "paper\\+noise"'),
+        ({"arms": {"baseline": "baseline"}}, 'arms ours: all of it is none, there "paper\\+noise"'),
         ({"arms": dict(reversed(ARMS.items()))}, "arms are in another order"),
         ({"prompts": manifest()["prompts"][:3]}, "prompts are 3, there 7"),
         (
@@ -124,9 +124,19 @@ def test_another_run_is_refused_with_what_differs(tmp_path, changes, said):
     assert content(tmp_path) == before
 
 
+def test_a_run_of_an_earlier_version_which_called_the_baseline_untouched_is_gone_on_with(tmp_path):
+    run(tmp_path, 3)
+    whole = content(tmp_path)
+    (tmp_path / "arms" / "00-baseline").rename(tmp_path / "arms" / "00-untouched")
+    path = tmp_path / "manifest.json"
+    path.write_text(path.read_text().replace("baseline", "untouched"))
+    assert run(tmp_path, 3) == []
+    assert content(tmp_path) == whole
+
+
 def test_arms_of_any_name_have_folders_of_their_own(tmp_path):
     arms = {"a/b": "paper", "a b": "paper", "../x": "noise"}
     store = Store(tmp_path, manifest(arms=arms), 1)
     for arm in arms:
-        store.put(arm, range(1), drawn("untouched", range(1)), {})
+        store.put(arm, range(1), drawn("baseline", range(1)), {})
     assert len(list(tmp_path.glob("arms/*/00000.png"))) == 3

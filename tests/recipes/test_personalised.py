@@ -54,13 +54,13 @@ def test_what_is_saved_loads_as_it_was(name, tmp_path):
         return pipe(lesson.say(lesson.asked[0]), **call).images
 
     pipe = demo.load()
-    untouched = drawn(pipe)
+    baseline = drawn(pipe)
     learned = learn.ready(pipe, lesson, method)
     generator = torch.Generator().manual_seed(1)
     for weight in learned.parameters():
         if weight.requires_grad:
             weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
     expected = drawn(pipe)
-    assert (expected - untouched).abs().max() > 0.01
+    assert (expected - baseline).abs().max() > 0.01
     method.save(pipe, learned, lesson, tmp_path)
     torch.testing.assert_close(drawn(additions.add(demo.load(), tmp_path)), expected, atol=0.02, rtol=0)

@@ -21,7 +21,7 @@ def test_its_tables_are_made_from_the_raw_results():
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_row_compares_propagation_with_the_same_pipeline_without(row):
     plain, *others = row.arms({"one": "paper", "another": "uniform:4 + noise"})
-    assert plain.name == (row.beside or "untouched")
+    assert plain.name == (row.beside or "baseline")
     assert all(arm.propagation is not None and arm.peers == plain.peers for arm in others)
     assert row.solver is None or row.solver in schedulers.SOLVERS
     assert len(row.models) == len(row.steps)
@@ -47,7 +47,7 @@ def test_what_a_row_measures_is_shown_beside_what_the_paper_has(tmp_path, monkey
     for part, where in (("quality", Where(dtype=torch.bfloat16)), ("cost", Where())):
         paper_tables.measure("x", part, 3, tmp_path / "runs", where)
     found = Evaluation.read(tmp_path / "results" / "x-cost.json")
-    assert [arm.name for arm in found.arms][:2] == ["untouched", "tome:0.5"]
+    assert [arm.name for arm in found.arms][:2] == ["baseline", "tome:0.5"]
 
     quality, cost = paper_tables.quality_table().splitlines(), paper_tables.cost_table().splitlines()
     assert [line.split(" | ")[2] for line in quality[2:]] == ["tome:0.5", "propagated", "propagated, with noise"]

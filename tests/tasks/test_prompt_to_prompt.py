@@ -164,7 +164,7 @@ def moved(before, after):
 
 @pytest.fixture(scope="module")
 def recoloured(scenes):
-    """Source and edit of the untouched pipeline."""
+    """Source and edit of the baseline."""
     return PromptToPrompt(scenes, RECOLOURED)(generator=seed(3), **CALL)
 
 
@@ -232,11 +232,11 @@ def test_sequential_and_parallel_mode_give_the_same(toy, guidance_scale):
 
 
 @GUIDANCE
-def test_with_every_step_key_it_is_the_untouched_pipeline(toy, guidance_scale):
+def test_with_every_step_key_it_is_the_baseline(toy, guidance_scale):
     call = {"guidance_scale": guidance_scale}
-    untouched = edited(toy, SWAP, call, **EVERYTHING)
+    baseline = edited(toy, SWAP, call, **EVERYTHING)
     with fd.enable(toy, key_steps="all"):
-        assert torch.equal(edited(toy, SWAP, call, **EVERYTHING), untouched)
+        assert torch.equal(edited(toy, SWAP, call, **EVERYTHING), baseline)
 
 
 def test_without_control_accelerated_images_are_those_of_accelerated_plain_calls(toy):

@@ -103,7 +103,7 @@ def test_a_noise_schedule_of_another_kind_is_refused():
 
 def test_recording_changes_no_image_and_keeps_guided_predictions():
     pipe = toys.stable_diffusion()
-    untouched = toys.sample(pipe)
+    baseline = toys.sample(pipe)
     with recorded(pipe.scheduler) as predictions:
-        assert torch.equal(toys.sample(pipe), untouched)
+        assert torch.equal(toys.sample(pipe), baseline)
     assert [prediction.shape for prediction in predictions] == [(1, 4, 16, 16)] * 10

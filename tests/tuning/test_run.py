@@ -45,7 +45,7 @@ def test_the_front_rises_in_time_and_fidelity(run):
         assert before.psnr.value < after.psnr.value
 
 
-def test_every_kind_is_timed_beside_the_untouched_pipeline(run):
+def test_every_kind_is_timed_beside_the_baseline(run):
     assert {point.kind for point in run.found.points} == {PLAN, FEWER_STEPS, OTHER}
     assert run.found.points[0].arm == "steps:6"
     assert run.found.points[0].ratio.value == 1
@@ -145,7 +145,7 @@ def test_what_leads_when_time_is_up_is_measured_in_full(tmp_path, monkeypatch):
     assert not found.complete
     plans = [json.loads(text) for text in tiny.fidelity(tmp_path / "run").values()]
     tried = [plan["batches"] for plan in plans if plan["arm"] not in {arm.spec for arm in tiny.SPACE.rivals()}]
-    assert len(tried) == 4  # with the untouched pipeline
+    assert len(tried) == 4  # with the baseline
     assert {len(point.psnr.interval or ()) for point in found.points if point.kind == PLAN} == {2}
 
 

@@ -23,7 +23,7 @@ class Summary:
     reused: int  # network calls in which only what is not reused ran: the decoder, where the encoder is reused
     decoder_batches: int  # times the last stages ran, each for one or more calls
     flops: int  # of the network in this run (2 x multiply-adds)
-    flops_untouched: int  # the same without acceleration
+    flops_baseline: int  # the same without acceleration
     halves: int  # network calls without the unconditional half of the batch
     control_computed: int  # calls of a control network
     control_reused: int  # calls of a control network answered by what it gave at a key step
@@ -31,13 +31,19 @@ class Summary:
     config: PropagationConfig
 
     @property
+    def flops_untouched(self) -> int:
+        """What `flops_baseline` was called in earlier versions."""
+        return self.flops_baseline
+
+    @property
     def flops_saved(self) -> float:
         """Share of the network's FLOPs that was saved, 0 to 1."""
-        return 1 - self.flops / self.flops_untouched
+        return 1 - self.flops / self.flops_baseline
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
-        return {**asdict(self), "config": self.config.to_dict(), "flops_saved": self.flops_saved}
+        derived = {"flops_saved": self.flops_saved, "flops_untouched": self.flops_untouched}
+        return {**asdict(self), "config": self.config.to_dict(), **derived}
 
     def __str__(self) -> str:
         calls = self.computed + self.reused
@@ -57,7 +63,7 @@ class Summary:
                 f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
                 *control,
                 *halves,
-                f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_untouched / 1e9:,.1f} GFLOP, "
+                f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_baseline / 1e9:,.1f} GFLOP, "
                 f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
                 f"Prior noise: {noise or 'none'}.",
             )
@@ -67,11 +73,11 @@ class Summary:
 def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
     """Puts a price on what a run of ``network`` counted."""
     reuse = config.reuse
-    untouched = saved = 0
+    baseline = saved = 0
     for calls in counts.calls.values():
         flops = stage_flops(network, *calls.arguments, stages=reuse.split(network).stages)
         whole, reused = sum(flops.values()), reused_flops(network, flops, reuse)
-        untouched += (calls.computed + calls.reused) * whole
+        baseline += (calls.computed + calls.reused) * whole
         saved += calls.reused * reused
         saved += (calls.computed_half * whole + calls.reused_half * (whole - reused)) // 2
     return Summary(
@@ -80,8 +86,8 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
         computed=counts.computed,
         reused=counts.reused,
         decoder_batches=counts.batches,
-        flops=untouched - saved,
-        flops_untouched=untouched,
+        flops=baseline - saved,
+        flops_baseline=baseline,
         halves=sum(calls.computed_half + calls.reused_half for calls in counts.calls.values()),
         control_computed=counts.control_computed,
         control_reused=counts.control_reused,

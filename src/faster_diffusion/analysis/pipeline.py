@@ -43,7 +43,7 @@ class Analysis:
     suggestions: tuple[Placement, ...]  # of key steps, fewest first
     others: tuple[Placement, ...]  # to compare them with: as many at equal distances, and those of ``config``
     pictures: Pictures  # of the first prompt
-    timelines: tuple[Timeline, ...]  # of the first prompt, untouched and accelerated
+    timelines: tuple[Timeline, ...]  # of the first prompt, baseline and accelerated
 
     def save(self, folder: Path | str) -> Path:
         """Writes pictures, numbers as JSON and CSV, and ``analysis.md`` that shows them. Needs the extra ``eval``."""
@@ -67,11 +67,11 @@ class Analysis:
 
     def __str__(self) -> str:
         encoder, decoder = (fmean(part) for part in self.change.of_parts)
-        untouched, accelerated = self.timelines
+        baseline, accelerated = self.timelines
         return "\n".join(
             (
                 f"Change from step to step: encoder {encoder:.2%}, decoder {decoder:.2%} of the mean square.",
-                f"Timeline: untouched {untouched.seconds:.3f} s, {accelerated.title} {accelerated.seconds:.3f} s.",
+                f"Timeline: baseline {baseline.seconds:.3f} s, {accelerated.title} {accelerated.seconds:.3f} s.",
                 *map(self._line, self.suggestions),
             )
         )
@@ -131,7 +131,7 @@ def analyze(
             seen = pictures.result(decoder_of(pipe), image_of(output))
     split = config.reuse.split(network)
     timed = partial(record, pipe, network, partial(sample, 0), split=split, calls_a_step=capture.calls_a_step)
-    untouched = timed("untouched")
+    baseline = timed("baseline")
     with enable(pipe, config):
         sample(0)  # a batch of several steps is new to the machine
         accelerated = timed(f"key steps {config.key_steps}")
@@ -151,7 +151,7 @@ def analyze(
         suggestions=suggestions,
         others=(*(uniform(drifted, len(some.orders)) for some in suggestions), place(str(plan), drifted, orders)),
         pictures=seen,
-        timelines=(untouched, accelerated),
+        timelines=(baseline, accelerated),
     )
 
 

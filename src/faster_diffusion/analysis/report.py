@@ -73,7 +73,7 @@ def _drift_rows(analysis: Analysis) -> Iterator[Sequence[Any]]:
 
 def _page(analysis: Analysis) -> str:
     encoder, decoder = (fmean(part) for part in analysis.change.of_parts)
-    untouched, accelerated = analysis.timelines
+    baseline, accelerated = analysis.timelines
     calls = accelerated.calls
     computed = sum(call.kind == KEY for call in calls)
     together = sum(call.steps > 1 for call in calls)
@@ -103,8 +103,8 @@ row keeps shapes and colours, a step can take what an earlier one computed.
 
 ![Which stage ran when](timeline.png)
 
-The same call took {untouched.seconds:.2f} s untouched and {accelerated.seconds:.2f} s accelerated, where the whole
-network ran in {computed} of {len(calls)} network calls and {together} batches served several steps each;
+The same call took {baseline.seconds:.2f} s without acceleration and {accelerated.seconds:.2f} s with it, where the
+whole network ran in {computed} of {len(calls)} network calls and {together} batches served several steps each;
 [trace.json](trace.json) shows every span in ui.perfetto.dev or chrome://tracing.
 
 ## Drift
@@ -119,7 +119,7 @@ bridged by reuse.
 ![Suggested key steps](key_steps.png)
 
 For each number of key steps the placement with the least drift of all; of two placements with as many key steps, the
-one with less drift is expected to keep more of the untouched image.
+one with less drift is expected to keep more of the baseline image.
 
 | number | placement | drift | `--key-steps` |
 |---|---|---|---|

@@ -9,6 +9,7 @@ from typing import Any
 
 import faster_diffusion as fd
 
+from ..measuring.baseline import FORMERLY
 from ..models import schedulers
 from ..options.config import PropagationConfig
 from . import grammar
@@ -32,7 +33,7 @@ class Arm:
     def parse(cls, spec: str, name: str | None = None) -> Arm:
         """Reads parts joined by ``+``, in any order.
 
-        - ``untouched``, with nothing beside it;
+        - ``baseline`` (in earlier versions ``untouched``), the pipeline as it is, with nothing beside it;
         - ``steps:N``: as many steps of the pipeline's own solver, or ``SOLVER:N`` of another (``dpm++:20``);
         - key steps: ``paper``, ``uniform:4``, another preset, or orders ``0,1,2,5``; with them ``sequential`` or
           ``parallel:N`` (at most N steps decoded at once), ``noise``, ``noise:ALPHA`` or ``noise:auto``, what is reused
@@ -45,7 +46,8 @@ class Arm:
         Raises:
             ValueError: a part is not understood, or does not go with another.
         """
-        return cls(**grammar.parse(spec), name=name or "")
+        fields = grammar.parse(spec)
+        return cls(**fields, name=name if name and (fields or name != FORMERLY) else "")
 
     @property
     def spec(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..measuring.baseline import BASELINE, FORMERLY
 from ..models import schedulers
 from ..options.config import PropagationConfig
 from ..options.correction import Correction
@@ -18,7 +19,6 @@ from ..options.profile import Profile
 from ..options.reuse import Reuse
 from .peers import PEERS, DeepCache, Peer, TGate, ToMe
 
-UNTOUCHED = "untouched"
 _PLANS = ("reuse", "forecast", "gate", "guidance", "correction")  # in the order of PropagationConfig's fields
 _JOIN = re.compile(r"(?<!\+)\+(?!\+)")  # not the pluses of dpm++
 
@@ -28,10 +28,11 @@ def parse(spec: str) -> dict[str, Any]:
     parts = [part.strip() for part in _JOIN.split(spec)]
     if not all(parts):
         raise ValueError(f"Arm {spec!r} has an empty part. {HELP}")
-    if parts == [UNTOUCHED]:
+    alone = next((name for name in (BASELINE, FORMERLY) if name in parts), None)
+    if parts == [alone]:
         return {}
-    if UNTOUCHED in parts:
-        raise ValueError(f"Arm {spec!r}: {UNTOUCHED} stands alone; leave it out, or leave out the rest.")
+    if alone is not None:
+        raise ValueError(f"Arm {spec!r}: {alone} stands alone; leave it out, or leave out the rest.")
     read: dict[str, Any] = {}
     for part in parts:
         kind, value = _part(part)
@@ -70,7 +71,7 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
             parts.append("noise" if noise == PriorNoise() else f"noise:{noise.alpha:g}")
         elif noise:
             parts.append("noise:auto")
-    return " + ".join([*parts, *map(str, peers)]) or UNTOUCHED
+    return " + ".join([*parts, *map(str, peers)]) or BASELINE
 
 
 def _part(part: str) -> tuple[str, Any]:
@@ -169,7 +170,7 @@ def _fraction(part: str, arguments: list[str]) -> float:
 
 
 HELP = (
-    "Join by +: untouched; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
+    "Join by +: baseline; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
     "all, 0,1,2,5) with output, decoder:N, deep:N or layers:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
     "corrected:fitted.json, sequential, parallel:N, noise, noise:0.003 or noise:auto; deepcache:5, tome:0.5, tgate:10."
 )

@@ -21,7 +21,7 @@ MODES = {
     "stage-graphs": "each block of the encoder and the decoder is compiled, with CUDA graphs",
 }
 GRAPHS = ("graphs", "stage-graphs")
-UNTOUCHED = Arm()
+BASELINE = Arm()
 
 
 def _arms(*specs: str) -> tuple[Arm, ...]:
@@ -29,17 +29,17 @@ def _arms(*specs: str) -> tuple[Arm, ...]:
 
 
 # "all" has every step key: what the engine itself costs.
-ALL_ARMS = _arms("untouched", "all", "paper + sequential", "paper", "deepcache:5", "tome:0.5", "tgate:10", "dpm++:20")
+ALL_ARMS = _arms("baseline", "all", "paper + sequential", "paper", "deepcache:5", "tome:0.5", "tgate:10", "dpm++:20")
 _TOME, _HALF_TOME = _arms("tome:0.5", "tome:0.5:2")
 _ATTEND_FROM_HALF = ("sdxl", "if-3")  # half the resolution and below, so that the usual merging finds nothing
 # For runs of five steps: one key step of five leaves the share of FLOPs that nine of fifty do (0.74 and 0.73).
-FIVE_STEP_ARMS = _arms("untouched", "all", "uniform:5 + sequential", "uniform:5", "deepcache:5", "tome:0.5", "tgate:2")
-SWEPT_ARMS = _arms("untouched", "paper + sequential", "paper + parallel:4", "paper")
+FIVE_STEP_ARMS = _arms("baseline", "all", "uniform:5 + sequential", "uniform:5", "deepcache:5", "tome:0.5", "tgate:2")
+SWEPT_ARMS = _arms("baseline", "paper + sequential", "paper + parallel:4", "paper")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One model on one device, and the arms. The untouched one, which others are compared with, is always added."""
+    """One model on one device, and the arms. The baseline, which others are compared with, is always added."""
 
     model: str  # of ``ARCHITECTURES``, an embedded one, a folder, or an id on the hub
     device: str = "cpu"
@@ -62,7 +62,7 @@ class Case:
         known = ARCHITECTURES.get(self.model)
         if known is not None and not (known.has_vae and known.latents):
             object.__setattr__(self, "vae", known.has_vae)
-        arms = self.arms if UNTOUCHED in self.arms else (UNTOUCHED, *self.arms)
+        arms = self.arms if BASELINE in self.arms else (BASELINE, *self.arms)
         object.__setattr__(self, "arms", tuple(dict.fromkeys(arms)))
         names = [arm.name for arm in self.arms]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -167,7 +167,7 @@ SUITES: Mapping[str, Suite] = {
             case("scenes"),
             case("scenes", batch=4),
             _sd15_on_cpu(),
-            _sd15_on_cpu(vae=True, arms=_arms("untouched", "uniform:5", "deepcache:5")),
+            _sd15_on_cpu(vae=True, arms=_arms("baseline", "uniform:5", "deepcache:5")),
         ),
         rounds=3,
     ),

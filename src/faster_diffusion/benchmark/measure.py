@@ -17,7 +17,7 @@ from ..measuring.flops import Flops, count_flops
 from ..measuring.machine import machine
 from ..measuring.timing import Timings, interleave
 from ..models.stages import stage_names
-from .cases import GRAPHS, UNTOUCHED, Case
+from .cases import BASELINE, GRAPHS, Case
 from .memory import peak_memory
 from .prepared import Prepared, prepare
 
@@ -140,7 +140,7 @@ def _peak_memory(case: Case, arm: Arm, prepared: Prepared) -> int | None:
 
 
 def _rows(outcomes: dict[str, Outcome]) -> dict[str, Any]:
-    base = next(outcome for outcome in outcomes.values() if outcome.arm == UNTOUCHED)
+    base = next(outcome for outcome in outcomes.values() if outcome.arm == BASELINE)
     return {name: _row(outcome, base) for name, outcome in outcomes.items()}
 
 

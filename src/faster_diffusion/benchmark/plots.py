@@ -45,7 +45,7 @@ def _bars(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _speed(reports: Reports) -> Figure:
-    """A panel a report: every arm's time in the network and of the call, relative to untouched; a tick at its FLOPs."""
+    """A panel a report: every arm's time in the network and of the call, by the baseline's; a tick for FLOPs."""
     from matplotlib.figure import Figure
 
     heights = [len(_bars(report)) for report in reports]
@@ -66,7 +66,7 @@ def _speed(reports: Reports) -> Figure:
         panel.set_xlim(left=0)
         panel.grid(axis="x", alpha=0.3)
     panels[0].legend(loc="lower right", fontsize=8)
-    panels[-1].set_xlabel("relative to untouched")
+    panels[-1].set_xlabel("relative to the baseline")
     return figure
 
 
@@ -82,7 +82,7 @@ def _sweeps(reports: Reports) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _sweep(key: str, reports: Reports) -> Figure:
-    """Seconds of the network an image, and the gain over untouched, a line an arm."""
+    """Seconds of the network an image, and the gain over the baseline, a line an arm."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")

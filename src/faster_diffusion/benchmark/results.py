@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_json
+from ..measuring.baseline import current_names, current_specs
 from .cases import Case
 
 _CHANGES = ("load_average",)  # of a machine, without its being another
@@ -45,7 +46,15 @@ def read_reports(path: Path) -> list[dict[str, Any]]:
     reports = content.get("reports", [content] if "arms" in content else None) if isinstance(content, dict) else None
     if reports is None:
         raise ValueError(f"{path} holds no reports of a benchmark; name another file.")
-    return list(reports)
+    return [_current(report) for report in reports]
+
+
+def _current(report: dict[str, Any]) -> dict[str, Any]:
+    """A report that an earlier version may have written, with arms as they are called today."""
+    specs = report["case"]["arms"]
+    names = current_names(specs)
+    arms = {names.get(name, name): values for name, values in report["arms"].items()}
+    return {**report, "case": {**report["case"], "arms": current_specs(specs)}, "arms": arms}
 
 
 def _same(machine: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -44,7 +44,7 @@ def evaluate(
     ] = None,
     arms: Annotated[Path | None, typer.Option(help="A JSON or YAML file that names arms.")] = None,
     reference: Annotated[
-        list[str] | None, typer.Option(help=f"An arm to compare with beside the untouched one; {_MANY}.")
+        list[str] | None, typer.Option(help=f"An arm to compare with beside the baseline; {_MANY}.")
     ] = None,
     prompts: Annotated[
         Path | None,

@@ -37,18 +37,18 @@ class Plan:
     key_steps: str
     orders: tuple[int, ...]
     steps: int
-    flops_untouched: int
+    flops_baseline: int
     flops: int
 
     @property
     def saved(self) -> float:
         """Fraction of the FLOPs that the plan saves, 0 to 1."""
-        return 1 - self.flops / self.flops_untouched
+        return 1 - self.flops / self.flops_baseline
 
     @property
     def speed_up(self) -> float:
         """How many times fewer FLOPs."""
-        return self.flops_untouched / self.flops
+        return self.flops_baseline / self.flops
 
 
 @one_line
@@ -84,7 +84,7 @@ def info(
         "pixels": [height * factor, width * factor],
     }
     if as_json:
-        derived = {"saved": plan.saved, "speed_up": plan.speed_up}
+        derived = {"flops_untouched": plan.flops_baseline, "saved": plan.saved, "speed_up": plan.speed_up}
         typer.echo(json.dumps({**facts, "stages": [asdict(s) for s in stages], "plan": {**asdict(plan), **derived}}))
     else:
         _show(facts, stages, plan)
@@ -117,7 +117,7 @@ def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
     console.print(
         f"Key steps {plan.key_steps}: the encoder runs in {len(plan.orders)} of {plan.steps} steps "
         f"({', '.join(map(str, plan.orders))}).\n"
-        f"Network FLOPs of a run: {plan.flops_untouched / scale:,.0f} -> {plan.flops / scale:,.0f} {unit}, "
+        f"Network FLOPs of a run: {plan.flops_baseline / scale:,.0f} -> {plan.flops / scale:,.0f} {unit}, "
         f"{plan.saved:.1%} saved; {plan.speed_up:.2f}x where arithmetic is what takes the time.",
         highlight=False,
         soft_wrap=True,

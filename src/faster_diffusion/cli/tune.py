@@ -42,7 +42,7 @@ def tune(
     reference: Annotated[
         str, typer.Option(metavar="ARM", help="The run that images are compared with.")
     ] = "dpm++-trailing:150",
-    steps: Annotated[int, typer.Option(min=1, help="Of the untouched pipeline.")] = 50,
+    steps: Annotated[int, typer.Option(min=1, help="Of the baseline.")] = 50,
     scheduler: options.SchedulerOption = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,

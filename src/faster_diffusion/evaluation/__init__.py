@@ -3,7 +3,7 @@
     from faster_diffusion.evaluation import evaluate, read_prompts
 
     prompts = read_prompts(Path("prompts.txt"))
-    found = evaluate(pipe, ["untouched", "paper", "dpm++:20"], prompts, out=Path("runs/first"))
+    found = evaluate(pipe, ["baseline", "paper", "dpm++:20"], prompts, out=Path("runs/first"))
 
 Needs the extra ``eval``. The command is `faster-diffusion evaluate`.
 """

@@ -12,7 +12,7 @@ from ..generation.prompts import Prompt
 from ..measuring.store import Store
 from . import real
 from .features import load_extractor, load_scorer
-from .line_up import UNTOUCHED
+from .line_up import BASELINE
 from .metrics import METRICS, Material, Need, Study, Value
 from .results import Column
 
@@ -23,7 +23,7 @@ class Judges:
 
     Args:
         metrics: keys of ``METRICS``; all by default.
-        references: names of arms whose images those of the others are compared with, after the untouched one.
+        references: names of arms whose images those of the others are compared with, after the baseline.
         features: the network that distances between sets of images are measured in; see ``features``.
         clip: the network that says how well an image fits its prompt.
         real: a folder of real images; by default the pictures of the prompts, or rendered scenes if they are captions
@@ -52,7 +52,7 @@ class Judges:
         fit = size or (1, 1)
         return Material(
             prompts,
-            [UNTOUCHED.name, *self.references],
+            [BASELINE.name, *self.references],
             self.features,
             self.clip,
             real.from_folder(self.real, fit) if self.real else real.of_prompts(prompts, fit, frames),

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 from ..arms import Arm
 
-UNTOUCHED = Arm()
+BASELINE = Arm()
 DEFAULT_ARMS = (
-    *("untouched", "paper", "paper + noise", "uniform:4", "steps:25"),
+    *("baseline", "paper", "paper + noise", "uniform:4", "steps:25"),
     *("dpm++:20", "dpm++:10", "dpm++-karras:20", "dpm++-karras:10", "unipc-karras:20"),
 )
 
 # What an arm does
-AS_IT_IS = "untouched"
+AS_IT_IS = "baseline"
 FEWER_STEPS = "fewer steps"  # or as many of another solver
 KEY_STEPS = "key steps"
 PEER = "other method"
 
 
 def line_up(arms: Sequence[Arm | str], references: Sequence[str] = ()) -> list[Arm]:
-    """The arms, the untouched one first, which all others are compared with.
+    """The arms, the baseline first, which all others are compared with.
 
     Raises:
         ValueError: two have one name, or a reference is none of them.
     """
     parsed = [Arm.parse(arm) if isinstance(arm, str) else arm for arm in arms]
-    contest = [UNTOUCHED, *(arm for arm in parsed if arm != UNTOUCHED)]
+    contest = [BASELINE, *(arm for arm in parsed if arm != BASELINE)]
     names = [arm.name for arm in contest]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -43,4 +43,4 @@ def kind_of(arm: Arm) -> str:
         return PEER
     if arm.propagation is not None:
         return KEY_STEPS
-    return AS_IT_IS if arm == UNTOUCHED else FEWER_STEPS
+    return AS_IT_IS if arm == BASELINE else FEWER_STEPS

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..generation.prompts import Prompt
+from ..measuring.baseline import current, current_names
 from .metrics import Value
 
 EQUAL = "identical"  # how an infinite figure is written: JSON has no infinity
@@ -74,16 +75,20 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Evaluation:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`; reads what earlier versions wrote too."""
+        names = current_names({name: arm["spec"] for name, arm in content["arms"].items()})
         return cls(
             **{name: content[name] for name in ("model", "settings", "machine", "judges")},
             prompts=tuple(map(Prompt.from_dict, content["prompts"])),
-            columns={key: Column(**column) for key, column in content["columns"].items()},
+            columns={
+                key: Column(**{**column, "reference": names.get(column["reference"], column["reference"])})
+                for key, column in content["columns"].items()
+            },
             arms=tuple(
                 ArmResult(
-                    name,
-                    arm["spec"],
-                    arm["kind"],
+                    names[name],
+                    current(arm["spec"]),
+                    current(arm["kind"]),
                     arm["failed"],
                     {key: _value(value) for key, value in {**arm["metrics"], **arm["times"]}.items()},
                 )

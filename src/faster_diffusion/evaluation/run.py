@@ -19,7 +19,7 @@ from ..measuring.store import Store
 from . import report
 from .interleaved import Turns
 from .judging import Judges
-from .line_up import DEFAULT_ARMS, UNTOUCHED, kind_of, line_up
+from .line_up import BASELINE, DEFAULT_ARMS, kind_of, line_up
 from .results import ArmResult, Evaluation
 
 
@@ -42,7 +42,7 @@ def evaluate(
     Args:
         pipe: a pipeline that draws images or videos from prompts or classes, and from pictures where prompts have a
             start; or several, each of which goes on from the images of the one before, such as DeepFloyd-IF's stages.
-        arms: ways of sampling (see ``Arm.parse``); the untouched one is added if it is missing.
+        arms: ways of sampling (see ``Arm.parse``); the baseline is added if it is missing.
         prompts: see ``read_prompts`` and ``embedded_prompts``.
         out: a folder, which is made.
         name: the model's, for the reports.
@@ -72,9 +72,9 @@ def evaluate(
         "versions": versions(),
     }
     store = Store(out, manifest, settings.batch_size)
-    turns = Turns(pipes, contest, prompts, settings, store, [UNTOUCHED.name, *judges.references])
+    turns = Turns(pipes, contest, prompts, settings, store, [BASELINE.name, *judges.references])
     turns.draw(progress)
-    first = cut(store.image(UNTOUCHED.name, 0), settings.frames or 1)[0]
+    first = cut(store.image(BASELINE.name, 0), settings.frames or 1)[0]
     material = judges.material(prompts, parts[0]["device"], first.size, settings.frames)
     columns = judges.columns(material)
     able = [arm.name for arm in contest if arm.name not in turns.failed]

@@ -1,9 +1,9 @@
 """A run on disk that survives being killed: an image is there whole or not at all, and what is there is not redone.
 
     manifest.json                     what the run is of; another run does not go on from it
-    arms/00-untouched/00000.png       an image a prompt
-    arms/00-untouched/batch-00000.json  what drawing a batch took, written when its images are there
-    arms/00-untouched/flops.json
+    arms/00-baseline/00000.png       an image a prompt
+    arms/00-baseline/batch-00000.json  what drawing a batch took, written when its images are there
+    arms/00-baseline/flops.json
 
 Batches are the same consecutive prompts in every run, since an image may differ by rounding with its neighbours: one
 that was interrupted is drawn anew as a whole. One process at a time works in a folder.
@@ -21,6 +21,7 @@ from typing import Any
 from PIL import Image
 
 from ..files import PART, write_json, write_whole
+from .baseline import BASELINE, FORMERLY, current_specs
 
 _SHOWN = 3  # differences between two manifests
 
@@ -45,7 +46,9 @@ class Store:
         self._folders = {
             name: folder / "arms" / f"{number:02d}-{slug(name)}" for number, name in enumerate(manifest["arms"])
         }
-        for arm in self._folders.values():
+        for name, arm in self._folders.items():
+            if name == BASELINE and (formerly := arm.with_name(arm.name.replace(BASELINE, FORMERLY))).is_dir():
+                formerly.rename(arm)
             arm.mkdir(parents=True, exist_ok=True)
         for unfinished in folder.rglob(f".*{PART}"):
             unfinished.unlink()
@@ -106,7 +109,10 @@ def check_resumable(folder: Path, manifest: Mapping[str, Any]) -> None:
     path = folder / _MANIFEST
     if not path.is_file():
         return
-    differences = list(_differences(json.loads(path.read_text(encoding="utf-8")), _plain(manifest)))
+    was, now = json.loads(path.read_text(encoding="utf-8")), _plain(manifest)
+    if isinstance(was.get("arms"), dict):
+        was["arms"] = current_specs(was["arms"])
+    differences = list(_differences(was, now))
     if differences:
         more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         raise ValueError(

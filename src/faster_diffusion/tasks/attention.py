@@ -116,8 +116,8 @@ class Control:
             edited = self._cross_attention(name, attn, conditional, context[-rows:], progress)
         if edited is None:
             return original(attn, hidden, context, *args, **kwargs)
-        untouched = len(hidden) - len(edited)
-        others = original(attn, hidden[:untouched], None if context is None else context[:untouched], *args, **kwargs)
+        unedited = len(hidden) - len(edited)
+        others = original(attn, hidden[:unedited], None if context is None else context[:unedited], *args, **kwargs)
         return torch.cat([others, edited])
 
     def _self_attention(self, attn: Any, hidden: torch.Tensor) -> torch.Tensor:

@@ -42,7 +42,7 @@ class Lab:
         self._stores: dict[tuple[str, str], Store] = {}
 
     @property
-    def untouched(self) -> Arm:
+    def baseline(self) -> Arm:
         """The pipeline as it is; times are relative to its."""
         return Arm.parse(f"steps:{self.settings.steps[0]}")
 

@@ -74,7 +74,7 @@ def profile(pipe: Any, found: Tuning, file: str, point: Point) -> Profile:
         "seconds": asdict(point.seconds),
         "reference": found.settings["reference"],
         "guidance": found.settings["settings"]["guidance"],
-        "untouched_steps": found.settings["settings"]["steps"][0],
+        "baseline_steps": found.settings["settings"]["steps"][0],
         "machine": {key: value for key, value in found.machine.items() if key != "load_average"},
     }
     notes = [f"arm {shown(point.arm)}"]
@@ -83,5 +83,5 @@ def profile(pipe: Any, found: Tuning, file: str, point: Point) -> Profile:
         notes.append(f"NOT CONFIRMED: {point.held_out.value:.1f} dB on held-out prompts, below the {promised}.")
     if point.kind != PLAN:
         notes.append("No plan was faster than this at its fidelity.")
-    steps = arm.steps(measured["untouched_steps"])
+    steps = arm.steps(measured["baseline_steps"])
     return Profile(Fingerprint.of(pipe, network_of(pipe)), solver, steps, config, measured, tuple(notes))

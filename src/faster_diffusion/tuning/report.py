@@ -49,7 +49,7 @@ def picture(found: Tuning) -> Any:
                 axes.annotate(point.arm, place, (5, -3), textcoords="offset points", fontsize=6)
     axes.plot(*_places([found.point(arm) for arm in found.front]), color=_LOOKS[PLAN][1], linewidth=1.5, label="front")
     axes.set_xscale("log")
-    axes.set_xlabel("time of a call, relative to the untouched pipeline")
+    axes.set_xlabel("time of a call, relative to the baseline")
     axes.set_ylabel(f"PSNR to {found.settings['reference']}, dB")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=7)

@@ -48,7 +48,7 @@ class Point:
     psnr_full: Figure | None  # of the first images, to the same solver's run of as many steps without reuse
     held_out: Figure | None  # the same as psnr on prompts that nothing was chosen by
     seconds: Figure  # of a call
-    ratio: Figure  # of the time of the untouched pipeline, round by round
+    ratio: Figure  # of the time of the baseline, round by round
     foretold: float  # seconds, from network calls and FLOPs
 
 

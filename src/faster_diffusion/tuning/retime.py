@@ -44,15 +44,15 @@ def retime(
     with quiet([pipe]):
         own = levels.own_solver(pipe, Space(**found.settings["space"]).plain_solvers)
         times = speed.time(pipe, arms, prompts, settings, rounds, records, progress)
-    untouched = arms[0].spec
-    timed = [speed.figures(times, arm.spec, untouched) for arm in arms]
+    baseline = arms[0].spec
+    timed = [speed.figures(times, arm.spec, baseline) for arm in arms]
     points = tuple(
         replace(point, seconds=seconds, ratio=ratio)
         for point, (seconds, ratio) in zip(found.points, timed, strict=True)
     )
     return replace(
         found,
-        settings={**found.settings, "timed": {"images": len(prompts), "rounds": len(times[untouched])}},
+        settings={**found.settings, "timed": {"images": len(prompts), "rounds": len(times[baseline])}},
         machine=machine(),
         points=points,
         front=levels.front_of(points),

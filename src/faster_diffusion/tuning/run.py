@@ -64,7 +64,7 @@ def tune(
         prompts: the first ``calibration`` (at most half of them) choose, the others confirm. Texts get seeds that count
             up from ``seed``.
         out: a folder, which is made.
-        settings: guidance, size, images drawn at once; its steps are those of the untouched pipeline.
+        settings: guidance, size, images drawn at once; its steps are those of the baseline.
         min_psnr: dB that a profile is wanted for, beside those of ``LEVELS``.
         max_seconds: of a call that draws one image; the best within them gets a profile too.
         budget_minutes: about how long it may take; without it all of ``space`` is tried.
@@ -103,7 +103,7 @@ def tune(
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
     with quiet([pipe]):
         own = levels.own_solver(pipe, space.plain_solvers)
-        rivals, unfit = _able(pipe, [lab.untouched, *space.rivals(own=own is None)])
+        rivals, unfit = _able(pipe, [lab.baseline, *space.rivals(own=own is None)])
         if not rounds:
             unfit |= {arm.spec: _NOT_TOLD for arm in rivals if arm.peers}
             rivals = [arm for arm in rivals if not arm.peers]
@@ -135,7 +135,7 @@ def tune(
             **{key: manifest[key] for key in ("settings", "reference")},
             "space": space.to_dict(),
             "prompts": {key: len(part) for key, part in split.items()},
-            "timed": {"images": 1, "rounds": len(times[lab.untouched.spec]) if rounds else 0},
+            "timed": {"images": 1, "rounds": len(times[lab.baseline.spec]) if rounds else 0},
         },
         machine=machine(),
         points=tuple(points),
@@ -228,7 +228,7 @@ def _points(
         measured = _drawn_as(arm, rivals)
         full = lab.scores(measured, CALIBRATION, "psnr_full")
         held_out = lab.scores(measured, HELD_OUT) if lab.complete(measured, HELD_OUT) else []
-        seconds, ratio = speed.figures(times, arm.spec, lab.untouched.spec)
+        seconds, ratio = speed.figures(times, arm.spec, lab.baseline.spec)
         kind = OTHER if arm.peers or arm.propagation else FEWER_STEPS
         points.append(
             Point(

@@ -95,9 +95,9 @@ def time(
     return times
 
 
-def figures(times: Times, arm: str, untouched: str) -> tuple[Figure, Figure]:
-    """Seconds of an arm, and their ratio to the untouched pipeline's, round by round."""
-    ratios = [a / b for a, b in zip(times[arm], times[untouched], strict=True)]
+def figures(times: Times, arm: str, baseline: str) -> tuple[Figure, Figure]:
+    """Seconds of an arm, and their ratio to the baseline's, round by round."""
+    ratios = [a / b for a, b in zip(times[arm], times[baseline], strict=True)]
     return Figure.median(times[arm]), Figure.median(ratios)
 
 

@@ -52,7 +52,7 @@ def circumstances(evaluation: Evaluation) -> str:
     return (
         f"{len(evaluation.prompts)} prompts; {part['scheduler']}, {steps} steps{guidance}, {part['dtype']}, "
         f"batches of {settings['batch_size']}; {hardware}; torch {machine['torch']}, diffusers {machine['diffusers']}. "
-        "Arrows say which way is better; [ ] are 95 % intervals, ( ) ratios to the untouched pipeline."
+        "Arrows say which way is better; [ ] are 95 % intervals, ( ) ratios to the baseline."
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
-from ..line_up import AS_IT_IS, FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
+from ..line_up import AS_IT_IS, BASELINE, FEWER_STEPS, KEY_STEPS, PEER
 from ..results import ArmResult, Evaluation
 from .tables import COSTS, SHARED, cost_key, share
 
@@ -68,9 +68,9 @@ def draw(evaluation: Evaluation, key: str) -> Any:
         ends = [[y - low], [high - y]] if high < float("inf") else None
         seen = arm.kind in axes.get_legend_handles_labels()[1]
         axes.errorbar(x, y, ends, fmt=marker, color=colour, elinewidth=0.6, label=None if seen else arm.kind)
-    if evaluation.arm(UNTOUCHED.name).values[key].value == float("inf"):
-        axes.axvline(1, color=_LOOKS[AS_IT_IS][1], linestyle=":", linewidth=1, label=f"{cost} of the untouched")
-    axes.set_xlabel(f"share of {cost} of the untouched pipeline", color=_INK)
+    if evaluation.arm(BASELINE.name).values[key].value == float("inf"):
+        axes.axvline(1, color=_LOOKS[AS_IT_IS][1], linestyle=":", linewidth=1, label=f"{cost} of the baseline")
+    axes.set_xlabel(f"share of {cost} of the baseline", color=_INK)
     axes.set_ylabel(f"{column.title}{f', {column.unit}' if column.unit else ''}", color=_INK)
     axes.set_xlim(0, 1.12 * max(1, *(x for _, x, _ in points)))
     if not column.higher_is_better:
@@ -112,7 +112,7 @@ def _points(evaluation: Evaluation, key: str) -> list[tuple[ArmResult, float, fl
     """Arms with what they cost and their figures, where these are finite; without those only there to compare with."""
     if cost_key(evaluation) is None:
         return []
-    references = {column.reference for column in evaluation.columns.values()} - {UNTOUCHED.name}
+    references = {column.reference for column in evaluation.columns.values()} - {BASELINE.name}
     return [
         (arm, share(evaluation, arm), arm.values[key].value)
         for arm in evaluation.arms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...measuring.intervals import bootstrap
-from ..line_up import FEWER_STEPS, KEY_STEPS, PEER, UNTOUCHED
+from ..line_up import BASELINE, FEWER_STEPS, KEY_STEPS, PEER
 from ..results import ArmResult, Evaluation
 from .tables import COSTS, SHARED, Table, cell, cost_key, share
 
@@ -35,7 +35,7 @@ def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
         return
     nearest = _best(evaluation, key, cheaper)
     yield (
-        f"Of the arms that cost less than the untouched pipeline, {nearest.name} is nearest to {column.reference} "
+        f"Of the arms that cost less than the baseline, {nearest.name} is nearest to {column.reference} "
         f"({column.name} {_text(evaluation, key, nearest)}), with {share(evaluation, nearest):.2f} of {SHARED[cost]}."
     )
     for kind, called in ((FEWER_STEPS, "fewer steps"), (PEER, "other methods")):
@@ -57,8 +57,8 @@ def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
 
 
 def _by_themselves(evaluation: Evaluation, key: str) -> Iterator[str]:
-    """Which arms differ from the untouched one by more than chance, over the same prompts."""
-    column, base = evaluation.columns[key], evaluation.arm(UNTOUCHED.name)
+    """Which arms differ from the baseline by more than chance, over the same prompts."""
+    column, base = evaluation.columns[key], evaluation.arm(BASELINE.name)
     if not base.values[key].each:
         return
     apart = []
@@ -67,8 +67,8 @@ def _by_themselves(evaluation: Evaluation, key: str) -> Iterator[str]:
         interval = bootstrap([own - others for own, others in pairs])
         if interval and not interval[0] <= 0 <= interval[1]:
             apart.append(f"{arm.name} ({_text(evaluation, key, arm)})")
-    which = f"these arms differ from the untouched pipeline by more than chance: {', '.join(apart)}"
-    none = "no arm differs from the untouched pipeline by more than chance"
+    which = f"these arms differ from the baseline by more than chance: {', '.join(apart)}"
+    none = "no arm differs from the baseline by more than chance"
     yield f"{column.name[0].upper()}{column.name[1:]}: {which if apart else none}."
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...measuring.tables import markdown
-from ..line_up import UNTOUCHED
+from ..line_up import BASELINE
 from ..metrics import Value
 from ..results import EQUAL, ArmResult, Column, Evaluation
 
@@ -17,7 +17,7 @@ SHARED = {"call_seconds": "the time", "flops": "the FLOPs"}  # what likeness is 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure and, apart from it, how far it may be off or what it is relative to the untouched arm's."""
+    """A figure and, apart from it, how far it may be off or what it is relative to the baseline's."""
 
     figure: str
     aside: str = ""
@@ -39,14 +39,14 @@ class Table:
 
 
 def tables(evaluation: Evaluation) -> list[Table]:
-    """One with the costs and the likeness to the untouched images, one for each other reference, one for the rest."""
+    """One with the costs and the likeness to the baseline images, one for each other reference, one for the rest."""
     measured = {key: column for key, column in evaluation.columns.items() if _shown(evaluation, key)}
     costs = [key for key in COSTS if key in measured]
     references = dict.fromkeys(column.reference for column in measured.values() if column.reference)
     made: list[Table] = []
     for reference in references:
         keys = [key for key, column in measured.items() if column.reference == reference]
-        title = "Cost, and likeness to" if reference == UNTOUCHED.name else "Likeness to"
+        title = "Cost, and likeness to" if reference == BASELINE.name else "Likeness to"
         made.append(_table(evaluation, f"{title} {reference}", costs + keys if not made else keys))
     rest = [key for key, column in measured.items() if column.reference is None and key not in costs]
     if not made and costs:
@@ -65,13 +65,13 @@ def figure(column: Column, value: float) -> str:
 
 
 def cell(evaluation: Evaluation, key: str, arm: ArmResult) -> Cell:
-    """A figure of an arm, with its interval; a cost with its ratio to the untouched arm's."""
+    """A figure of an arm, with its interval; a cost with its ratio to the baseline's."""
     column, value = evaluation.columns[key], arm.values.get(key)
     if value is None:
         return Cell("-")
     shown = f"{figure(column, value.value)} {column.unit}".strip() if value.value != float("inf") else EQUAL
     if key in COSTS:
-        base = evaluation.arm(UNTOUCHED.name).values[key].value
+        base = evaluation.arm(BASELINE.name).values[key].value
         return Cell(shown, f"({value.value / base:.2f})")
     return Cell(shown, _interval(column, value))
 
@@ -82,9 +82,9 @@ def cost_key(evaluation: Evaluation) -> str | None:
 
 
 def share(evaluation: Evaluation, arm: ArmResult) -> float:
-    """What an arm costs, relative to the untouched one."""
+    """What an arm costs, relative to the baseline."""
     key = cost_key(evaluation)
-    return arm.values[str(key)].value / evaluation.arm(UNTOUCHED.name).values[str(key)].value
+    return arm.values[str(key)].value / evaluation.arm(BASELINE.name).values[str(key)].value
 
 
 def _shown(evaluation: Evaluation, key: str) -> bool:
