@@ -44,7 +44,7 @@ def write_obedience_card(folder: Path, log: Path, title: str, report: dict, body
 
 def share(right: int, of: int) -> dict:
     """A share with its Wilson interval at 95 %."""
-    interval = intervals.share(right, of)
+    interval = intervals.proportion(right, of)
     return {"right": right, "of": of, "share": round(right / of, 4), "interval": [round(end, 4) for end in interval]}
 
 

@@ -14,7 +14,7 @@ import torch
 
 import faster_diffusion as fd
 
-from .training import Settings, begin, on_device
+from .training import TrainingSettings, begin, on_device
 
 MODELS = Path(__file__).parents[1] / "src/faster_diffusion/demo/models"
 
@@ -61,7 +61,7 @@ class Recipe:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options of `Settings`."""
+    """The options of `TrainingSettings`."""
     parser.add_argument("--device", default="cpu", help="where to train, and to sample (default: %(default)s)")
     parser.add_argument("--longer", type=float, default=1.0, help="so many times the steps (default: %(default)s)")
     parser.add_argument(
@@ -70,9 +70,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="that training a part may take (default: any)")
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
+def settings_of(options: argparse.Namespace) -> TrainingSettings:
     """What was given of these."""
-    return Settings(options.device, options.longer, options.wider, options.minutes)
+    return TrainingSettings(options.device, options.longer, options.wider, options.minutes)
 
 
 def kept_report(options: argparse.Namespace) -> dict:

@@ -20,7 +20,7 @@ Movable = TypeVar("Movable", bound=Any)
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long and how fast to learn."""
 
     steps: int
@@ -33,7 +33,7 @@ class Plan:
     seed: int = 0
     minutes: float = math.inf  # ends early: the fall of the rate is then over the time instead of the steps
 
-    def asked(self, settings: Settings) -> Plan:
+    def asked(self, settings: TrainingSettings) -> TrainingPlan:
         """The same, as long as the settings say, with as many checkpoints."""
         longer = settings.longer
         return replace(
@@ -45,7 +45,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """What a user may want otherwise than the recipe says.
 
     Args:
@@ -61,13 +61,13 @@ class Settings:
     minutes: float = math.inf
 
 
-_settings = Settings()
+_settings = TrainingSettings()
 
 
 def train(
     parts: nn.Module,
     loss: Callable[[int, torch.Generator], Tensor | tuple[Tensor, dict[str, float]]],
-    plan: Plan,
+    plan: TrainingPlan,
     folder: Path,
     name: str,
     watch: Callable[[int, nn.Module], None] | None = None,
@@ -143,7 +143,7 @@ def train(
     return parts
 
 
-def begin(settings: Settings = _settings) -> None:
+def begin(settings: TrainingSettings = _settings) -> None:
     """What a recipe does first: as many threads as help, unless told how many; under torchrun the other processes."""
     global _settings
     _settings = settings
@@ -259,7 +259,7 @@ def load_average(parts: nn.Module, checkpoint: Path) -> nn.Module:
     return parts
 
 
-def _schedule(step: int, done: float, plan: Plan) -> float:
+def _schedule(step: int, done: float, plan: TrainingPlan) -> float:
     """A linear warm-up, a long level stretch, and a linear fall to nothing over the last third."""
     return min(1.0, (step + 1) / plan.warmup, 3 * (1 - done))
 

@@ -2,7 +2,7 @@
 
     python -m reproduce.corrections --model scenes --guidance 7.5
 
-For each number of steps the runs of some solvers are corrected, those of one also with their steps placed, and compared
+For each number of steps the runs of some solvers are corrected, those of one also at optimised timesteps, and compared
 with plain ones, by PSNR to 150 steps of DPM-Solver++, which they are fitted to. After every number of steps this writes
 docs/results/corrections-MODEL-GUIDANCE.json; with --go-on, what is there is kept. At last it prints the tables.
 """
@@ -24,8 +24,8 @@ from faster_diffusion import demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
-from faster_diffusion.generation.sampling import Settings, draw
-from faster_diffusion.measuring.fingerprint import versions
+from faster_diffusion.generation.sampling import Settings, generate
+from faster_diffusion.measuring.identity import versions
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import psnr
@@ -38,8 +38,8 @@ REFERENCE = "dpm++-trailing:150"
 CORRECTED_SOLVERS = ("ddim-trailing", "dpm++-trailing", "unipc-trailing")
 SOLVERS = (*CORRECTED_SOLVERS, "dpm++-karras", "unipc-karras")
 PLACED_SOLVER = "dpm++1-trailing"
-PLAIN, CORRECTED, PLACED = "", ", corrected", ", placed"  # what is done to runs, as columns say it
-_CORRECTED_KINDS = [*((solver, CORRECTED) for solver in CORRECTED_SOLVERS), (PLACED_SOLVER, PLACED)]
+PLAIN, CORRECTED, OPTIMISED = "", ", corrected", ", optimised timesteps"  # what is done to runs, as columns say it
+_CORRECTED_KINDS = [*((solver, CORRECTED) for solver in CORRECTED_SOLVERS), (PLACED_SOLVER, OPTIMISED)]
 MORE = (30,)  # steps of plain runs beside those that are corrected
 
 
@@ -74,7 +74,7 @@ def measure(
         judged, size = prompts[fitted:], settings.batch_size
         with arm.applied(pipe):
             batches = [judged[first : first + size] for first in range(0, held_out, size)]
-            return [image for batch in batches for image in draw(arm, [pipe], batch, settings)]
+            return [image for batch in batches for image in generate(arm, [pipe], batch, settings)]
 
     long = Arm.parse(REFERENCE)
     reference = run(long)
@@ -98,7 +98,7 @@ def measure(
         for solver, kind in _kinds(count in steps):
             arm = Arm(solver, count)
             if (count, solver, kind) not in rows:
-                found = row(arm, run(arm), corrected=False) if kind == PLAIN else corrected(arm, kind == PLACED)
+                found = row(arm, run(arm), corrected=False) if kind == PLAIN else corrected(arm, kind == OPTIMISED)
                 rows[count, solver, kind] = found
         yield {
             "model": model,
@@ -118,7 +118,7 @@ def _kinds(corrected: bool) -> list[tuple[str, str]]:
 
 
 def _key(row: Mapping[str, Any]) -> tuple[int, str, str]:
-    kind = (PLACED if row.get("placed") else CORRECTED) if row["corrected"] else PLAIN
+    kind = (OPTIMISED if row.get("placed") else CORRECTED) if row["corrected"] else PLAIN
     return row["calls"], row["arm"].split(":")[0], kind
 
 
@@ -136,7 +136,7 @@ def _table(report: dict[str, Any], columns: Sequence[tuple[str, str]]) -> str:
 
 
 def worth(report: dict[str, Any]) -> dict[int, str]:
-    """As many calls of the best plain solver as come as near as placed ones do, between their numbers linearly."""
+    """Calls of the best plain solver that come as near as optimised timesteps do, interpolated linearly."""
     rows = report["rows"]
     plain = [(row["calls"], row["psnr"]) for row in rows if not row["corrected"]]
     calls = sorted({count for count, _ in plain})

@@ -78,11 +78,12 @@ def _corrections(path: Path) -> str:
 
 
 def _worth(paths: list[Path]) -> str:
-    """Plain network calls that are worth as much as placed ones, by model and guidance."""
+    """Plain network calls that are worth as much as calls at optimised timesteps, by model and guidance."""
     reports = [json.loads(path.read_text()) for path in paths]
     head = [f"{report['model']}, {report['guidance']:g}" for report in reports]
     found = [corrections.worth(report) for report in reports]
-    return markdown(["placed calls", *head], [[str(calls), *(by[calls] for by in found)] for calls in found[0]])
+    rows = [[str(calls), *(by[calls] for by in found)] for calls in found[0]]
+    return markdown(["calls at optimised timesteps", *head], rows)
 
 
 def _key_steps(path: Path) -> str:
@@ -98,7 +99,7 @@ def _speed(path: Path) -> str:
 
 
 def _compiled(path: Path) -> str:
-    """Seconds of the network by mode, and as a share of those of the baseline in that mode."""
+    """Seconds of the network by mode, and as a fraction of those of the baseline in that mode."""
     reports = read_reports(path)
     rows = [
         [f"{report['case']['mode']}: {MODES[report['case']['mode']]}", *map(_seconds, report["arms"].values())]
@@ -112,7 +113,7 @@ def _seconds(row: dict[str, Any]) -> str:
 
 
 def _forecasts(paths: list[Path]) -> str:
-    """Likeness to a converged run and to the full run of the same solver, by guidance."""
+    """Fidelity to a converged run and to the full run of the same solver, by guidance."""
     by_guidance = sorted(map(Evaluation.read, paths), key=lambda found: found.settings["guidance"])
     references = {"psnr:converged": "to converged", "psnr": "to 50 steps"}
     head = [f"guidance {found.settings['guidance']:g}, {to}" for found in by_guidance for to in references.values()]

@@ -55,7 +55,7 @@ def table(report: dict[str, Any]) -> str:
     for name, row in report.items():
         saved = [f"{plan['saved']:.1%} saved, {1 / (1 - plan['saved']):.2f}x" for plan in row["plans"]]
         rows.append([name, f"{row['step'] / 1e12:.2f}", f"{row['encoder_share']:.1%}", *saved])
-    return markdown(["UNet", "TFLOP a step", "share of encoder and bottleneck", *heads], rows)
+    return markdown(["UNet", "TFLOP a step", "fraction of encoder and bottleneck", *heads], rows)
 
 
 if __name__ == "__main__":

@@ -51,12 +51,12 @@ def measure(count: int, batch_size: int, steps: int = STEPS) -> dict[str, Any]:
     pipe.set_progress_bar_config(disable=True)
     seen = analyze(pipe, demo.prompts(SEEN, seed=5), steps=steps, guidance_scale=demo.GUIDANCE_SCALE)
     progressive = place("progressive", seen.drift, set(PRESETS["progressive"](steps)))
-    placements = sorted((*seen.suggestions, *seen.others, progressive), key=lambda some: len(some.orders))
+    placements = sorted((*seen.suggestions, *seen.others, progressive), key=lambda some: len(some.step_indices))
     wanted = [requests.Request(prompt.text, prompt.seed) for prompt in embedded_prompts(count)]
     settings = requests.RequestSettings(steps, demo.GUIDANCE_SCALE)
 
     def sampled(placement: Placement) -> list[Image.Image]:
-        with fd.enable(pipe, key_steps=placement.orders, prior_noise=None):
+        with fd.enable(pipe, key_steps=placement.step_indices, prior_noise=None):
             return requests.sample(pipe, wanted, settings, batch_size)
 
     original = requests.sample(pipe, wanted, settings, batch_size)
@@ -78,7 +78,7 @@ def table(report: dict[str, Any]) -> str:
         "PSNR, mean (95 % interval)",
         "of the mean error",
         "worst image",
-        "orders",
+        "step indices",
     )
     return markdown(head, map(_cells, report["placements"]))
 
@@ -86,13 +86,13 @@ def table(report: dict[str, Any]) -> str:
 def _cells(row: dict[str, Any]) -> list[str]:
     low, high = row["psnr_interval"]
     return [
-        str(len(row["orders"])),
+        str(len(row["step_indices"])),
         row["name"],
         f"{row['drift']:.4f}",
         f"{row['psnr']:.1f} dB ({low:.1f} to {high:.1f})",
         f"{row['psnr_of_mean_error']:.1f} dB",
         f"{row['worst']:.1f} dB",
-        " ".join(map(str, row["orders"])),
+        " ".join(map(str, row["step_indices"])),
     ]
 
 

@@ -9,7 +9,7 @@ from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation.line_up import BASELINE
 from faster_diffusion.evaluation.metrics import Value
 from reproduce.paper_rows import Row
-from reproduce.paper_rows import share as published_share
+from reproduce.paper_rows import fraction as published_fraction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,30 +40,30 @@ def cost(found: Found, arms: Sequence[str]) -> Figure:
     figure, axes = _panel(found)
     for place, (row, evaluation) in enumerate(found):
         for number, name in enumerate(arms):
-            ratio = _share(evaluation, name, row.plain, "call_seconds")
+            ratio = _fraction(evaluation, name, row.plain, "call_seconds")
             label = "" if place else name
             axes.barh(place - 0.2 + 0.4 * number, ratio, 0.38, color=_COLOURS[number], alpha=0.8, label=label)
-        flops = _share(evaluation, arms[0], row.plain, "flops")
+        flops = _fraction(evaluation, arms[0], row.plain, "flops")
         axes.vlines(flops, place - 0.42, place + 0.42, color="black", label="" if place else "FLOPs")
     _paper(axes, [row.published.seconds for row, _ in found])
     return _finish(figure, axes, "time of the whole call, relative to that without propagation")
 
 
 def ablations(found: Evaluation) -> Figure:
-    """Likeness of every arm to the baseline images, beside its time."""
+    """Fidelity of every arm to the baseline images, beside its time."""
     from matplotlib.figure import Figure
 
     arms = [arm for arm in found.arms if arm.name != BASELINE.name]
     figure = Figure(figsize=(9, 0.3 * len(arms) + 1), layout="constrained")
-    likeness, times = figure.subplots(1, 2, sharey=True)
+    fidelity, times = figure.subplots(1, 2, sharey=True)
     for place, arm in enumerate(arms):
-        _mark(likeness, _relative(arm.values["psnr"]), place, _COLOURS[0])
-        times.barh(place, _share(found, arm.name, BASELINE.name, "call_seconds"), 0.6, color=_COLOURS[1], alpha=0.8)
-    _name(likeness, [arm.name for arm in arms])
-    likeness.set_xlabel("PSNR to the baseline images, dB")
+        _mark(fidelity, _relative(arm.values["psnr"]), place, _COLOURS[0])
+        times.barh(place, _fraction(found, arm.name, BASELINE.name, "call_seconds"), 0.6, color=_COLOURS[1], alpha=0.8)
+    _name(fidelity, [arm.name for arm in arms])
+    fidelity.set_xlabel("PSNR to the baseline images, dB")
     times.set_xlabel("whole call, relative to the baseline")
     times.axvline(1, color="#888888", linewidth=1)
-    for axes in (likeness, times):
+    for axes in (fidelity, times):
         axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -80,7 +80,7 @@ def _mark(axes: Axes, found: tuple[float, float, float], place: float, colour: s
     axes.errorbar(middle, place, xerr=ends, fmt="o", markersize=4, color=colour, elinewidth=1, label=label)
 
 
-def _share(evaluation: Evaluation, arm: str, plain: str, key: str) -> float:
+def _fraction(evaluation: Evaluation, arm: str, plain: str, key: str) -> float:
     return evaluation.arm(arm).values[key].value / evaluation.arm(plain).values[key].value
 
 
@@ -100,7 +100,7 @@ def _name(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _paper(axes: Axes, changes: Sequence[tuple[float, float] | None]) -> None:
-    ratios = [(published_share(change), place) for place, change in enumerate(changes) if change is not None]
+    ratios = [(published_fraction(change), place) for place, change in enumerate(changes) if change is not None]
     axes.scatter([ratio for ratio, _ in ratios], [place for _, place in ratios], **_PAPER)
 
 

@@ -38,11 +38,11 @@ class Published:
 
     @property
     def cost(self) -> str:
-        """As shares of what it is without propagation."""
-        return _listed(*(f"{share(change):.2f}" if change else "" for change in (self.gflops, self.seconds)))
+        """As fractions of what it is without propagation."""
+        return _listed(*(f"{fraction(change):.2f}" if change else "" for change in (self.gflops, self.seconds)))
 
 
-def share(change: Change) -> float:
+def fraction(change: Change) -> float:
     before, after = change
     return after / before
 

@@ -5,7 +5,7 @@
     python -m reproduce.paper_tables --publish         # what is finished, into docs/paper.md
 
 A row is two evaluations, both of which go on where they were stopped: of quality, over --images images, and of cost and
-likeness, over 64 or 16 videos, where decoding one by one takes part too (its images are those of decoding in a batch).
+fidelity, over 64 or 16 videos, where decoding one by one takes part too (its images are those of decoding in a batch).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BATCHED, NOISY, ONE_BY_ONE = "propagated", "propagated, with noise", "propagated
 QUALITY = ("fid_real", "clip_score", "obeyed")
 COST = ("psnr", "ssim", "flops", "network_seconds", "call_seconds")
 PARTS = {"quality": QUALITY, "cost": COST}
-FEW, FEW_VIDEOS = 64, 16  # images that cost and likeness are measured on
+FEW, FEW_VIDEOS = 64, 16  # images that cost and fidelity are measured on
 
 
 def main() -> None:
@@ -143,7 +143,7 @@ def finished(kind: str) -> Iterator[tuple[Row, Evaluation]]:
 
 def quality_table() -> str:
     """Quality of each row without propagation, with, and with noise; and what the paper has."""
-    head = ["task", "images", "", "FID to real images", "CLIP score", "prompts obeyed", "paper: FID, CLIP score"]
+    head = ["task", "images", "", "FID to real images", "CLIP score", "prompt accuracy", "paper: FID, CLIP score"]
     rows = [
         [row.title, images(row, found), *cells, row.published.quality]
         for row, found in finished("quality")
@@ -159,8 +159,8 @@ def images(row: Row, found: Evaluation) -> str:
 
 
 def cost_table() -> str:
-    """Likeness to the images without propagation, and cost, of each row."""
-    head = ["task", "", *_LIKENESS_AND_COST, "paper: FLOPs, whole call"]
+    """Fidelity to the images without propagation, and cost, of each row."""
+    head = ["task", "", *_FIDELITY_AND_COST, "paper: FLOPs, whole call"]
     rows = [
         [row.title, *cells, row.published.cost] for row, found in finished("cost") for cells in lines(row, found, COST)
     ]
@@ -171,14 +171,14 @@ def ablation_table() -> str:
     path = RESULTS / "ablations.json"
     keys = (*COST, "clip_score", "obeyed")
     rows = list(lines(ROWS["ddim"], Evaluation.read(path), keys)) if path.is_file() else []
-    return _table(["", *_LIKENESS_AND_COST, "CLIP score", "prompts obeyed"], rows)
+    return _table(["", *_FIDELITY_AND_COST, "CLIP score", "prompt accuracy"], rows)
 
 
-_LIKENESS_AND_COST = ("PSNR", "SSIM", "network FLOPs an image", "network time", "whole call")
+_FIDELITY_AND_COST = ("PSNR", "SSIM", "network FLOPs an image", "network time", "whole call")
 
 
 def lines(row: Row, found: Evaluation, keys: tuple[str, ...]) -> Iterator[list[str]]:
-    """An arm's name and figures, likeness being to the plain arm; costs are shares of the baseline's."""
+    """An arm's name and figures, fidelity being to the plain arm; costs are fractions of the baseline's."""
     for arm in found.arms:
         if arm.name == row.plain or arm.name != "baseline":
             columns = [f"{key}:{row.beside}" if row.beside and key in ("psnr", "ssim") else key for key in keys]

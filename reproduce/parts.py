@@ -21,8 +21,8 @@ from faster_diffusion import PropagationConfig, demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
-from faster_diffusion.generation.sampling import Settings, draw
-from faster_diffusion.measuring.fingerprint import versions
+from faster_diffusion.generation.sampling import Settings, generate
+from faster_diffusion.measuring.identity import versions
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import psnr
@@ -71,7 +71,7 @@ def main() -> None:
         with arm.applied(pipe) as handle:
             together = 8 if arm.propagation.gate is None else 1
             for first in range(0, len(prompts), together):
-                images += draw(arm, [pipe], prompts[first : first + together], settings)
+                images += generate(arm, [pipe], prompts[first : first + together], settings)
                 summary = handle.summary()
                 calls.append((1 - summary.flops_saved) * (summary.computed + summary.reused))
         return images, calls

@@ -107,7 +107,7 @@ def tune(model: str, out: Path, guidance: float, minutes: float | None, rounds: 
 def time_anew(tuned: Path, out: Path, device: str, rounds: int) -> None:
     """Times of a tuning on another device, in a folder of their own; of its plans, those that lead at something."""
     found = Tuning.from_dict(json.loads((tuned / "tuning.json").read_text()))
-    leading = {*found.front, *found.profiles.values(), *(level.plan for level in found.levels)}
+    leading = {*found.pareto_front, *found.profiles.values(), *(level.plan for level in found.levels)}
     found = replace(found, points=tuple(p for p in found.points if p.kind != PLAN or p.arm in leading))
     pipe = load(found.model["name"], device)
     again = retime(found, pipe, embedded_prompts(1), out, rounds, progress=True)
@@ -126,7 +126,7 @@ def publish(folder: Path) -> None:
     for place in (RESULTS, profiles):
         place.mkdir(parents=True, exist_ok=True)
     shutil.copy(folder / "tuning.json", RESULTS / f"{name}-{guidance:g}.json")
-    shutil.copy(folder / "front.png", IMAGES / f"tuning-{name}-{guidance:g}.png")
+    shutil.copy(folder / "pareto-front.png", IMAGES / f"tuning-{name}-{guidance:g}.png")
     suffix = "" if guidance == fd.demo.GUIDANCE_SCALE else f"-guidance-{guidance:g}"
     for stale in profiles.glob(f"*dB{suffix}.json"):
         stale.unlink()

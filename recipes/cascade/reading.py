@@ -16,10 +16,10 @@ from transformers import T5EncoderModel
 
 from faster_diffusion.demo.scenes import BACKGROUNDS, COLOURS, SHAPES, SIZES, Scene, caption, shorten
 
-from ..training import Plan, load_average, share, train
+from ..training import TrainingPlan, load_average, share, train
 from . import text
 
-PLAN = Plan(steps=600, learning_rate=3e-3, warmup=50, ema=0.99, save_every=200)
+PLAN = TrainingPlan(steps=600, learning_rate=3e-3, warmup=50, ema=0.99, save_every=200)
 BATCH = 64
 UNPROMPTED = 0.1  # share of empty captions
 ASKED = (tuple(SIZES), tuple(COLOURS), SHAPES, tuple(BACKGROUNDS))
@@ -38,7 +38,7 @@ def build() -> nn.ModuleDict:
     return nn.ModuleDict({"text": encoder, "asked": nn.Linear(text.WIDTH, sum(1 + len(names) for names in ASKED))})
 
 
-def fit(scenes: list[Scene], folder: Path, plan: Plan = PLAN) -> T5EncoderModel:
+def fit(scenes: list[Scene], folder: Path, plan: TrainingPlan = PLAN) -> T5EncoderModel:
     """Learn from captions of scenes of one thing, each in full or shortened."""
     rng = np.random.default_rng(11)
     told = [shorten(scene, rng) for scene in scenes]

@@ -15,12 +15,12 @@ from faster_diffusion.demo.scenes import caption, shorten
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, pixels
-from ..training import Plan, load_average, on_device, share, train, wide
+from ..training import TrainingPlan, load_average, on_device, share, train, wide
 from . import stages, text
 from .variance import variance_bound
 
-FIRST = Plan(steps=9500, learning_rate=1.2e-3, warmup=200, ema=0.998, save_every=500)
-SECOND = Plan(steps=6000, learning_rate=1.2e-3, warmup=200, ema=0.998, save_every=500)
+FIRST = TrainingPlan(steps=9500, learning_rate=1.2e-3, warmup=200, ema=0.998, save_every=500)
+SECOND = TrainingPlan(steps=6000, learning_rate=1.2e-3, warmup=200, ema=0.998, save_every=500)
 BATCH = {"first": 16, "second": 8}
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 MOST_NOISE = 400  # on the small picture, of 1000; the pipeline's default is 250
@@ -46,7 +46,7 @@ def shrink(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2)
 
 
-def fit_first(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = FIRST, watch=None) -> nn.Module:
+def fit_first(told: Told, encoder: T5EncoderModel, folder: Path, plan: TrainingPlan = FIRST, watch=None) -> nn.Module:
     """Learn to draw at 32 pixels a side."""
     unet, encoder = stages.first(), on_device(encoder)
     objective = _objective(unet)
@@ -60,7 +60,7 @@ def fit_first(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = FI
     return train(unet, loss, plan, folder, "first", watch).eval().requires_grad_(False)
 
 
-def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: Plan = SECOND, watch=None) -> nn.Module:
+def fit_second(told: Told, encoder: T5EncoderModel, folder: Path, plan: TrainingPlan = SECOND, watch=None) -> nn.Module:
     """Learn to draw at 64, from a small picture that is noised."""
     unet, encoder = stages.second(), on_device(encoder)
     objective = _objective(unet)

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, numpy_rng
 from ..scenes.unet import scheduler, tokenise
-from ..training import Plan, load_average, on_device, share, train, wide
+from ..training import TrainingPlan, load_average, on_device, share, train, wide
 from .conditions import CONDITIONS, as_tensor
 
-PLAN = Plan(steps=1500, learning_rate=1e-3, warmup=50, ema=0.99, save_every=100)
+PLAN = TrainingPlan(steps=1500, learning_rate=1e-3, warmup=50, ema=0.99, save_every=100)
 BATCH = 8
 UNPROMPTED = 0.3  # share of captions dropped, so that the condition alone can guide
 
@@ -32,7 +32,7 @@ def fit(
     tokens: Tensor,
     kind: str,
     folder: Path,
-    plan: Plan = PLAN,
+    plan: TrainingPlan = PLAN,
     watch=None,
 ) -> ControlNetModel:
     """Train on the pool's scaled latents (N, 4, 16, 16) and captions as tokens (N, variants, 32)."""

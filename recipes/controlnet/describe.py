@@ -15,7 +15,7 @@ def table(report: dict) -> str:
         [arm, _mean(found["edges"]), _mean(found["silhouettes"]), card.percent(found["right"])]
         for arm, found in report["arms"].items()
     ]
-    return markdown(["", "edges, F1", "silhouettes, IoU", "prompt obeyed"], rows)
+    return markdown(["", "edges, F1", "silhouettes, IoU", "prompt accuracy"], rows)
 
 
 def _mean(found: dict) -> str:

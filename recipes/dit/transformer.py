@@ -13,9 +13,9 @@ from faster_diffusion.demo.scenes import COLOURS, SHAPES, Scene, Thing, caption
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
-from ..training import Plan, captured, load_average, on_device, share, train, wide
+from ..training import TrainingPlan, captured, load_average, on_device, share, train, wide
 
-PLAN = Plan(steps=8000, learning_rate=1e-3, warmup=300, ema=0.998, save_every=100)
+PLAN = TrainingPlan(steps=8000, learning_rate=1e-3, warmup=300, ema=0.998, save_every=100)
 BATCH = 16
 NO_CLASS = 1000  # DiTPipeline has it built in: its networks know ImageNet's thousand classes
 UNTOLD = 0.1  # share of classes dropped, for classifier-free guidance
@@ -55,7 +55,7 @@ def build() -> DiTTransformer2DModel:
     return network.eval()  # in training mode each block would drop classes by itself, and not the same
 
 
-def fit(latents: Tensor, classes: Tensor, folder: Path, plan: Plan = PLAN, watch=None) -> DiTTransformer2DModel:
+def fit(latents: Tensor, classes: Tensor, folder: Path, plan: TrainingPlan = PLAN, watch=None) -> DiTTransformer2DModel:
     """Train on scaled latents (N, 4, 16, 16) and the numbers of their classes (N,)."""
     network, latents = on_device(build()), on_device(latents)
     alphas = on_device(scheduler().alphas_cumprod)

@@ -22,7 +22,7 @@ from faster_diffusion.demo.additions import WORD
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes import vae
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, on_device, train
+from ..training import TrainingPlan, load_average, on_device, train
 from .lessons import Lesson
 
 BATCH = 4  # of examples, and as many of what the model drew before
@@ -37,7 +37,7 @@ class Method:
     teaches: str  # the lesson
     prepare: Callable[[StableDiffusionPipeline, Lesson], nn.Module]
     save: Callable[[StableDiffusionPipeline, nn.Module, Lesson, Path], None]
-    plan: Plan
+    plan: TrainingPlan
     prior: bool = True  # whether the model's own pictures are kept in mind
 
 
@@ -181,8 +181,8 @@ def _save_keys_and_values(pipe: StableDiffusionPipeline, learned: nn.Module, les
     pipe.unet.save_attn_procs(folder)
 
 
-def _plan(steps: int, learning_rate: float, **others: float) -> Plan:
-    return Plan(steps, learning_rate, warmup=20, ema=0.98, save_every=50, **others)
+def _plan(steps: int, learning_rate: float, **others: float) -> TrainingPlan:
+    return TrainingPlan(steps, learning_rate, warmup=20, ema=0.98, save_every=50, **others)
 
 
 METHODS = {

@@ -13,11 +13,11 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, C
 
 from faster_diffusion.demo.scenes import BACKGROUNDS, COLOURS, OPPOSITE, RELATIONS, SHAPES, SIZES, Scene, caption
 
-from ..training import Plan, load_average, on_device, train, wide
+from ..training import TrainingPlan, load_average, on_device, train, wide
 from . import tokenizer
 from .data import Pool, make_held_out, numpy_rng, pixels, turn
 
-PLAN = Plan(steps=2500, learning_rate=1e-3, minutes=8, ema=0.995, save_every=250)
+PLAN = TrainingPlan(steps=2500, learning_rate=1e-3, minutes=8, ema=0.995, save_every=250)
 BATCH = 64
 NEGATIVES = 3  # near misses a picture, beside the captions of the other pictures
 WIDTH = 160
@@ -40,7 +40,7 @@ def build(words: CLIPTokenizer) -> CLIPModel:
     return CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=128))
 
 
-def fit(pool: Pool, folder: Path, plan: Plan = PLAN) -> CLIPModel:
+def fit(pool: Pool, folder: Path, plan: TrainingPlan = PLAN) -> CLIPModel:
     """Train contrastively: a picture must know its caption among the others' and among near misses of its own."""
     words = tokenizer.build()
     clip = build(words)

@@ -14,12 +14,12 @@ from transformers import CLIPTextModel
 from faster_diffusion.demo.scenes import Scene, caption, shorten
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
-from ..training import Plan, load_average, on_device, share, train, wide
+from ..training import TrainingPlan, load_average, on_device, share, train, wide
 from . import tokenizer
 from .clip import WIDTH
 from .data import Pool, turn
 
-PLAN = Plan(steps=40000, learning_rate=1.4e-3, warmup=300, minutes=196, ema=0.997, save_every=250)
+PLAN = TrainingPlan(steps=40000, learning_rate=1.4e-3, warmup=300, minutes=196, ema=0.997, save_every=250)
 BATCH = 32
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 # So long all pairs are told from the left or the upper thing, then this share from the other. Told both ways as often,
@@ -59,7 +59,7 @@ def scheduler() -> DDIMScheduler:
 
 
 def fit(
-    latents: Tensor, tokens: Tensor, text: CLIPTextModel, folder: Path, plan: Plan = PLAN, watch=None
+    latents: Tensor, tokens: Tensor, text: CLIPTextModel, folder: Path, plan: TrainingPlan = PLAN, watch=None
 ) -> nn.ModuleDict:
     """Train on scaled latents (N, 4, 16, 16) and captions as tokens (N, variants, 32), UNet and text tower together."""
     parts, latents = build(text), on_device(latents)

@@ -8,10 +8,10 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from ..training import Plan, load_average, on_device, train, wide
+from ..training import TrainingPlan, load_average, on_device, train, wide
 from .data import Pool, make_held_out, pixels
 
-PLAN = Plan(steps=6000, learning_rate=1.5e-3, minutes=13, ema=0.995, save_every=400)
+PLAN = TrainingPlan(steps=6000, learning_rate=1.5e-3, minutes=13, ema=0.995, save_every=400)
 BATCH = 8
 KL = 1e-4  # per latent number: enough to keep latents smooth, too little to blur
 
@@ -33,7 +33,7 @@ def build() -> AutoencoderKL:
     return vae
 
 
-def fit(pool: Pool, folder: Path, plan: Plan = PLAN) -> AutoencoderKL:
+def fit(pool: Pool, folder: Path, plan: TrainingPlan = PLAN) -> AutoencoderKL:
     """Train, then set `scaling_factor` so that latents have unit standard deviation."""
     vae = build().to(memory_format=torch.channels_last)
     batch = wide(BATCH)

@@ -21,9 +21,9 @@ from faster_diffusion.demo.scenes import Scene
 
 from ..scenes import tokenizer
 from ..scenes.unet import tokenise
-from ..training import Plan, load_average, on_device, share, train
+from ..training import TrainingPlan, load_average, on_device, share, train
 
-PLAN = Plan(steps=1500, learning_rate=1.5e-3, warmup=100, ema=0.99, save_every=500)
+PLAN = TrainingPlan(steps=1500, learning_rate=1.5e-3, warmup=100, ema=0.99, save_every=500)
 BATCH = 64
 LOUD = 0.6  # size of what is added, in standard deviations of the states
 UNPROMPTED = 0.1  # share of empty captions, of which nothing new is said
@@ -69,7 +69,9 @@ def _lengths(texts: list[str]) -> Tensor:
     return torch.tensor([len(ids) - 1 for ids in tokenizer.build()(texts).input_ids])
 
 
-def fit(tower: CLIPTextModel, told: list[tuple[Clip, str | None]], folder: Path, plan: Plan = PLAN) -> CLIPTextModel:
+def fit(
+    tower: CLIPTextModel, told: list[tuple[Clip, str | None]], folder: Path, plan: TrainingPlan = PLAN
+) -> CLIPTextModel:
     """The tower that can read motions."""
     known, parts = on_device(deepcopy(tower)).eval().requires_grad_(False), build(tower)
     taught, empty = lesson(told), tokenise([""])[0]

@@ -14,9 +14,9 @@ from transformers import CLIPTextModel
 from ..noising import add_noise, draw_times, velocity
 from ..scenes.unet import scheduler as scheduler_of_pictures
 from ..scenes.unet import tokenise
-from ..training import Plan, captured, load_average, on_device, place, share, train, wide
+from ..training import TrainingPlan, captured, load_average, on_device, place, share, train, wide
 
-PLAN = Plan(steps=2000, learning_rate=6e-4, warmup=100, ema=0.995, save_every=100)
+PLAN = TrainingPlan(steps=2000, learning_rate=6e-4, warmup=100, ema=0.995, save_every=100)
 PAIRS = 2  # in a batch: a clip, and the same backwards, under the same noise, so that they differ by the motion alone
 LOUD = 0.5  # of convolutions over time at the start: by the ends they tell frames from one another, as motions need
 HEAD = 16  # width; this class has one for all levels, so that heads are not quite those of the image model
@@ -79,7 +79,7 @@ def fit(
     latents: Tensor,
     tokens: Tensor,
     folder: Path,
-    plan: Plan = PLAN,
+    plan: TrainingPlan = PLAN,
     watch=None,
 ) -> UNet3DConditionModel:
     """Train a UNet on scaled latents (N, 4, frames, 16, 16) and captions as tokens (N, variants, 32).

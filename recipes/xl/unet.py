@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.unet import scheduler
-from ..training import Plan, load_average, on_device, share, train, wide
+from ..training import TrainingPlan, load_average, on_device, share, train, wide
 from .towers import Towers
 
-PLAN = Plan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.99, save_every=100)
+PLAN = TrainingPlan(steps=1200, learning_rate=7e-4, warmup=100, ema=0.99, save_every=100)
 BATCH = 24
 UNPROMPTED = 0.1  # share of captions dropped, for classifier-free guidance
 SOFT = 0.2  # of the pictures that have a soft form, the share shown in it
@@ -81,7 +81,7 @@ def soften(x: Tensor) -> Tensor:
 
 
 def fit(
-    image: StableDiffusionPipeline, towers: Towers, told: Told, folder: Path, plan: Plan = PLAN, watch=None
+    image: StableDiffusionPipeline, towers: Towers, told: Told, folder: Path, plan: TrainingPlan = PLAN, watch=None
 ) -> UNet2DConditionModel:
     """Train the UNet; the towers stay as they are."""
     unet = build(image, towers).to(memory_format=torch.channels_last)

@@ -32,12 +32,20 @@ _key_steps: WeakKeyDictionary[nn.Module, KeySteps] = WeakKeyDictionary()
 
 
 def register_normal_pipeline(pipe: DiffusionPipeline, mod: Mod | None = None) -> None:
-    """Gives the pipeline a ``call`` that decodes step by step."""
+    """Gives the pipeline a ``call`` that decodes step by step.
+
+    Raises:
+        ValueError: ``mod`` is not understood; in ``call``, if it is not what the network was registered with.
+    """
     _register(pipe, mod, parallel=False)
 
 
 def register_parallel_pipeline(pipe: DiffusionPipeline, mod: Mod | None = None) -> None:
-    """Gives the pipeline a ``call`` that decodes all steps up to the next key step at once."""
+    """Gives the pipeline a ``call`` that decodes all steps up to the next key step at once.
+
+    Raises:
+        ValueError: as ``register_normal_pipeline``.
+    """
     _register(pipe, mod, parallel=True)
 
 
@@ -47,7 +55,7 @@ def register_controlnet_pipeline(pipe: DiffusionPipeline, mod: Mod | None = None
 
 
 def register_faster_forward(model: nn.Module, mod: Mod = "50ls") -> None:
-    """Chooses the key steps of a UNet: a preset, a list of orders, or n for every n-th step.
+    """Chooses the key steps of a UNet: a preset, a list of step indices, or n for every n-th step.
 
     Raises:
         ValueError: the class of the network is not known, or ``mod`` is not understood.

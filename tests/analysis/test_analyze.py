@@ -45,10 +45,10 @@ def folder(analysis, tmp_path_factory):
 def test_it_tells_change_drift_pictures_and_timelines_of_every_stage(pipe, analysis):
     encoder, decoder = stage_names(pipe.unet)
     assert (list(analysis.change.encoder), list(analysis.change.decoder)) == (encoder, decoder)
-    assert analysis.change.orders == tuple(range(1, 10))
+    assert analysis.change.step_indices == tuple(range(1, 10))
     assert analysis.drift.matrix.shape == (10, 10)
     assert list(analysis.pictures.stages) == [*encoder, *decoder]
-    assert analysis.pictures.orders == (0, 4, 9)
+    assert analysis.pictures.step_indices == (0, 4, 9)
     assert [timeline.title for timeline in analysis.timelines] == ["baseline", "key steps paper"]
 
 
@@ -64,11 +64,12 @@ def test_change_is_what_a_hook_of_one_s_own_measures(pipe):
 
 
 def test_suggestions_stand_beside_uniform_placements_and_the_plan_of_the_run(analysis):
-    assert [len(some.orders) for some in analysis.suggestions] == [2, 4]
-    assert [(some.name, len(some.orders)) for some in analysis.others] == [("uniform", 2), ("uniform", 4), ("paper", 5)]
+    assert [len(some.step_indices) for some in analysis.suggestions] == [2, 4]
+    others = [(some.name, len(some.step_indices)) for some in analysis.others]
+    assert others == [("uniform", 2), ("uniform", 4), ("paper", 5)]
     for suggestion, uniform in zip(analysis.suggestions, analysis.others, strict=False):
         assert 0 < suggestion.drift <= uniform.drift
-    with fd.enable(toys.stable_diffusion(), key_steps=analysis.suggestions[0].orders) as handle:
+    with fd.enable(toys.stable_diffusion(), key_steps=analysis.suggestions[0].step_indices) as handle:
         assert handle.config.key_steps == fd.KeySteps.parse(analysis.suggestions[0].key_steps)
 
 
@@ -92,7 +93,7 @@ def test_its_numbers_are_in_json_and_csv(folder, analysis):
     made = json.loads((folder / "analysis.json").read_text())
     assert made == json.loads(json.dumps(analysis.to_dict()))
     header, *rows = csv.reader((folder / "change.csv").open())
-    assert header == ["order", *analysis.change.encoder, *analysis.change.decoder]
+    assert header == ["step", *analysis.change.encoder, *analysis.change.decoder]
     assert [float(row[1]) for row in rows] == list(analysis.change.encoder["conv_in"])
     _, *rows = csv.reader((folder / "drift.csv").open())
     np.testing.assert_array_equal(np.array(rows, float)[:, 1:], analysis.drift.matrix)
@@ -113,9 +114,9 @@ def test_a_run_that_starts_in_the_middle_is_told_by_its_orders():
     pipe = StableDiffusionImg2ImgPipeline(**toys.stable_diffusion().components, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     made = analyze(pipe, [toys.prompt()], steps=10, keys=(2,), image=torch.rand(1, 3, 32, 32), strength=0.6)
-    assert made.drift.orders == (4, 5, 6, 7, 8, 9)
-    assert made.suggestions[0].orders[0] == 4
-    assert made.pictures.orders[0] == 4
+    assert made.drift.step_indices == (4, 5, 6, 7, 8, 9)
+    assert made.suggestions[0].step_indices[0] == 4
+    assert made.pictures.step_indices[0] == 4
 
 
 def test_a_transformer_is_analysed_too():
@@ -164,4 +165,4 @@ def test_on_a_trained_model_the_suggested_key_steps_keep_more_of_the_image_than_
     meter.end_run()
     (suggestion,) = suggest(meter.result(), [len(SD_50)])
     original = draw(others)
-    assert kept(suggestion.orders) > kept(SD_50) + 2  # dB; 35.8 and 31.5
+    assert kept(suggestion.step_indices) > kept(SD_50) + 2  # dB; 35.8 and 31.5

@@ -32,8 +32,8 @@ def watch(pipe, network, sample):
 def test_every_stage_is_seen_once_a_step_in_the_order_in_which_they_run(pipe):
     seen, _ = watch(pipe, pipe.unet, lambda: toys.sample(pipe))
     encoder, decoder = stage_names(pipe.unet)
-    for order in range(10):
-        stages = [some.name for some, _ in seen if some.order == order and some.role in ("encoder", "decoder")]
+    for step in range(10):
+        stages = [some.name for some, _ in seen if some.step == step and some.role in ("encoder", "decoder")]
         assert stages == [*encoder, *decoder]
 
 
@@ -51,7 +51,7 @@ def test_what_is_reused_is_what_the_decoder_reads_of_the_encoder(pipe):
 def test_steps_are_told_apart_where_their_timesteps_repeat(pipe):
     pipe.scheduler = HeunDiscreteScheduler(**{k: v for k, v in toys.SCHEDULER.items() if k.startswith("beta")})
     seen, _ = watch(pipe, pipe.unet, lambda: toys.sample(pipe, num_inference_steps=5))
-    assert [some.order for some, _ in seen if some.role == "input"] == [*range(9)]
+    assert [some.step for some, _ in seen if some.role == "input"] == [*range(9)]
     assert {some.steps for some, _ in seen} == {9}
 
 
@@ -66,7 +66,7 @@ def test_the_calls_of_a_step_are_told_apart(pipe):
                 pipe.unet(x, t, text)
 
     seen, capture = watch(pipe, pipe.unet, sample)
-    inputs = [(some.order, some.lane) for some, _ in seen if some.role == "input"]
+    inputs = [(some.step, some.branch) for some, _ in seen if some.role == "input"]
     assert inputs == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
     assert capture.calls_a_step == 2
 
@@ -89,11 +89,11 @@ def test_every_known_network_shows_all_its_stages(row):
     pipe = row.pipe()
     network = row.network(pipe)
     shown = set()
-    with observed(pipe, network, lambda some: shown.add((some.order, some.role, some.name))):
+    with observed(pipe, network, lambda some: shown.add((some.step, some.role, some.name))):
         row.sample(pipe)
     encoder, decoder = stage_names(network)
-    for order in {order for order, _, _ in shown}:
-        stages = {name for other, role, name in shown if other == order and role in ("encoder", "decoder")}
+    for step in {step for step, _, _ in shown}:
+        stages = {name for other, role, name in shown if other == step and role in ("encoder", "decoder")}
         assert stages == {*encoder, *decoder}
-        assert any(other == order and role == "reused" for other, role, _ in shown)
+        assert any(other == step and role == "reused" for other, role, _ in shown)
     assert type(network).__name__ in LAYOUTS

@@ -12,8 +12,8 @@ def meter_of(*runs, width=64):
     """Each run as features by step, of one tensor."""
     meter = DriftMeter(width)
     for run in runs:
-        for order, features in enumerate(run):
-            meter(Seen(order, len(run), 0, "reused", "up_blocks.0:0", features))
+        for step, features in enumerate(run):
+            meter(Seen(step, len(run), 0, "reused", "up_blocks.0:0", features))
         meter.end_run()
     return meter
 
@@ -34,18 +34,18 @@ def test_it_is_the_mean_over_runs():
 def test_a_tensor_counts_by_its_size():
     meter = DriftMeter()
     for name, run in (("a", [features.repeat(1, 3) for features in STILL]), ("b", MOVING)):
-        for order, features in enumerate(run):
-            meter(Seen(order, 2, 0, "reused", name, features))
+        for step, features in enumerate(run):
+            meter(Seen(step, 2, 0, "reused", name, features))
     meter.end_run()
     assert meter.result().matrix[0, 1] == pytest.approx(1 / 16)
 
 
 def test_it_knows_the_orders_of_a_run_that_starts_in_the_middle():
     meter = DriftMeter()
-    for order in (3, 4, 5):
-        meter(Seen(order, 6, 0, "reused", "up_blocks.0:0", torch.ones(1, 2)))
+    for step in (3, 4, 5):
+        meter(Seen(step, 6, 0, "reused", "up_blocks.0:0", torch.ones(1, 2)))
     meter.end_run()
-    assert meter.result().orders == (3, 4, 5)
+    assert meter.result().step_indices == (3, 4, 5)
 
 
 def test_runs_of_different_steps_have_no_mean():

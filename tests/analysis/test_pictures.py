@@ -44,9 +44,9 @@ def test_features_without_three_components_have_pictures_too(maps):
 
 def pictured(*shown, count=3, stages=("conv_in",), steps=10, **options):
     meter = PictureMeter(count, stages, **options)
-    for order in range(steps):
+    for step in range(steps):
         for role, name, some in shown:
-            meter(Seen(order, steps, 0, role, name, some + order))
+            meter(Seen(step, steps, 0, role, name, some + step))
     return meter.result(None, None)
 
 
@@ -54,8 +54,8 @@ LATENT = ("input", "sample", torch.zeros(2, 4, 8, 4))
 
 
 def test_steps_are_evenly_spread_over_the_run():
-    assert pictured(LATENT).orders == (0, 4, 9)
-    assert pictured(LATENT, count=30).orders == tuple(range(10))
+    assert pictured(LATENT).step_indices == (0, 4, 9)
+    assert pictured(LATENT, count=30).step_indices == tuple(range(10))
 
 
 def test_tokens_are_put_back_into_the_rows_of_the_latent():

@@ -45,7 +45,7 @@ def growing(n):
 
 def test_where_drift_depends_on_distance_alone_key_steps_are_evenly_spaced():
     (suggestion,) = suggest(growing(12), [4])
-    assert suggestion.orders == (0, 3, 6, 9)
+    assert suggestion.step_indices == (0, 3, 6, 9)
     assert suggestion.drift == uniform(growing(12), 4).drift == pytest.approx(4 * (1 + 4) / 12)
     assert suggestion.key_steps == "0,3,6,9"
 
@@ -57,7 +57,7 @@ def test_more_key_steps_never_have_more_drift_and_all_of_them_have_none():
 
 
 def test_numbers_of_key_steps_beyond_the_run_are_left_out():
-    assert [len(placement.orders) for placement in suggest(growing(5), [3, 9, 3, 5])] == [3, 5]
+    assert [len(placement.step_indices) for placement in suggest(growing(5), [3, 9, 3, 5])] == [3, 5]
 
 
 @pytest.mark.parametrize("k", [0, 6])
@@ -68,5 +68,6 @@ def test_a_number_of_key_steps_that_a_run_cannot_have_is_refused(k):
 
 def test_orders_are_those_of_a_run_that_starts_in_the_middle():
     drift = Drift((4, 5, 6, 7), growing(4).matrix)
-    assert suggest(drift, [2])[0].orders == (4, 6)
-    assert place("mine", drift, (0, 3, 5, 9)).orders == (4, 5)
+    assert suggest(drift, [2])[0].step_indices == (4, 6)
+    assert suggest(drift, [2])[0].orders == (4, 6)  # the former name
+    assert place("mine", drift, (0, 3, 5, 9)).step_indices == (4, 5)

@@ -4,7 +4,7 @@ import pytest
 
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
-from faster_diffusion.arms.peers import DeepCache, TGate, ToMe
+from faster_diffusion.arms.third_party import DeepCache, TGate, ToMe
 from faster_diffusion.models.fingerprint import Fingerprint
 from faster_diffusion.models.schedulers import Solver
 from faster_diffusion.options.correction import Correction
@@ -65,8 +65,9 @@ def test_parts_become_fields():
     assert arm.name == "everything"
     assert (arm.solver, arm.step_count) == ("heun", 12)
     assert arm.propagation == fd.PropagationConfig("paper", parallel=False, prior_noise=fd.PriorNoise(0.01))
-    assert arm.peers == (DeepCache(5, 2), ToMe(0.25))
-    assert Arm.parse("tgate:7").peers == (TGate(7),)
+    assert arm.third_party == (DeepCache(5, 2), ToMe(0.25))
+    assert arm.peers == arm.third_party  # its former name
+    assert Arm.parse("tgate:7").third_party == (TGate(7),)
 
 
 def test_what_is_reused_and_how_it_is_carried_on_are_those_of_the_engine():

@@ -133,7 +133,7 @@ def test_info_of_a_network_that_is_not_known(run, tmp_path):
 def test_info_of_a_pipeline_without_unet(run, tmp_path):
     index = {"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]}
     (tmp_path / "model_index.json").write_text(json.dumps(index))
-    fails(run("info", tmp_path), "FluxPipeline", "no UNet")
+    fails(run("info", tmp_path), "FluxPipeline", "no network that is known")
 
 
 def test_info_of_a_folder_without_configs(run, tmp_path):

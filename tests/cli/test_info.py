@@ -29,7 +29,7 @@ def test_plan_of_the_paper_on_stable_diffusion(run, sd15):
     assert facts["parameters"] == 859_520_964
     assert facts["latents"] == [2, 4, 64, 64]
     assert facts["pixels"] == [512, 512]
-    assert facts["plan"]["orders"] == [0, 1, 2, 3, 5, 10, 15, 25, 35]
+    assert facts["plan"]["step_indices"] == facts["plan"]["orders"] == [0, 1, 2, 3, 5, 10, 15, 25, 35]
     assert facts["plan"]["flops_baseline"] == pytest.approx(50 * 1607e9, rel=1e-3)
     assert facts["plan"]["flops_untouched"] == facts["plan"]["flops_baseline"]  # its former name
     assert facts["plan"]["saved"] == pytest.approx(0.266, abs=0.001)
@@ -38,7 +38,8 @@ def test_plan_of_the_paper_on_stable_diffusion(run, sd15):
 
 def test_shares_add_up(run, sd15):
     stages = json.loads(run("info", sd15, "--json").stdout)["stages"]
-    assert sum(stage["share"] for stage in stages) == pytest.approx(1)
+    assert sum(stage["fraction"] for stage in stages) == pytest.approx(1)
+    assert all(stage["share"] == stage["fraction"] for stage in stages)  # its former name
     parts = {stage["name"]: stage["part"] for stage in stages}
     assert parts["conv_in"] == parts["down_blocks.3"] == parts["mid_block"] == "encoder"
     assert parts["up_blocks.0"] == parts["other"] == "decoder"
@@ -49,7 +50,7 @@ def test_size_and_plan_can_be_chosen(run, sd15):
         run("info", sd15, "--height", 768, "--width", 512, "--steps", 20, "--key-steps", "uniform:5", "--json").stdout
     )
     assert facts["latents"] == [2, 4, 96, 64]
-    assert facts["plan"]["orders"] == [0, 5, 10, 15]
+    assert facts["plan"]["step_indices"] == [0, 5, 10, 15]
 
 
 def test_table(run, sd15):

@@ -17,7 +17,7 @@ def test_tunes_a_folder_and_goes_on(run, tiny_model, tmp_path, monkeypatch):
     result = run(*command, *options, "--calibration", 1)
     assert result.exit_code == 0, result.stderr
     assert "Front: nothing is faster and nearer at once" in result.stdout
-    assert "Profiles: tuned/profiles; picture: tuned/front.png" in result.stdout
+    assert "Profiles: tuned/profiles; picture: tuned/pareto-front.png" in result.stdout
     assert json.loads((tmp_path / "tuned" / "manifest.json").read_text())["settings"]["guidance"] == 3
     profile = next((tmp_path / "tuned" / "profiles").glob("*.json"))
     assert fd.enable(tiny.pipeline(), key_steps=profile).profile.path == profile

@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler
 from faster_diffusion.arms import Arm
 from faster_diffusion.evaluation import Judges
 from faster_diffusion.evaluation import dry_run as module
-from faster_diffusion.evaluation.dry_run import Model, check_installed, forecast
+from faster_diffusion.evaluation.dry_run import Model, check_installed, requirements
 from faster_diffusion.generation.prompts import Prompt
 from faster_diffusion.generation.sampling import Settings
 
@@ -16,7 +16,7 @@ KNOWN = Model(DDIMScheduler(), (64, 32))
 
 def foreseen(*specs, settings=None, judges=None, models=(KNOWN,), out=None, prompts=PROMPTS):
     arms = [Arm.parse(spec) for spec in specs]
-    return forecast(arms, prompts, settings or Settings((10,)), judges or Judges(), models, out, "cpu")
+    return requirements(arms, prompts, settings or Settings((10,)), judges or Judges(), models, out, "cpu")
 
 
 def test_network_calls_are_those_of_all_batches_and_of_the_image_that_is_counted(tmp_path):

@@ -34,7 +34,7 @@ def test_prompts_obeyed_are_those_that_the_recogniser_says(study):
     verdicts = [obeys(image, p.text) for image, p in zip(study.store.images("baseline"), PROMPTS, strict=True)]
     assert value.each == tuple(float(v.objects_right and v.relation_right) for v in verdicts)
     assert value.value == 1
-    assert value.interval == intervals.share(4, 4)
+    assert value.interval == intervals.proportion(4, 4)
     assert METRICS["obeyed"].measure(study, "shifted", None).value == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from faster_diffusion.evaluation import Value, report
-from faster_diffusion.evaluation.line_up import FEWER_STEPS, KEY_STEPS, PEER
+from faster_diffusion.evaluation.line_up import FEWER_STEPS, KEY_STEPS, THIRD_PARTY
 from faster_diffusion.evaluation.report import plots
 from faster_diffusion.evaluation.report.pictures import chosen, data_uri
 from faster_diffusion.evaluation.report.sentences import sentences
@@ -107,15 +107,15 @@ def said(run, *arms):
 def test_where_ours_loses_to_fewer_steps_it_is_said_with_figures(run):
     text = said(run, arm("paper", KEY_STEPS, 0.6, 30.0), arm("steps:25", FEWER_STEPS, 0.5, 34.0))
     assert "steps:25 is nearest to baseline (PSNR 34.0 dB), with 0.50 of the time." in text
-    assert "Key steps lose to fewer steps that cost no more (in shares of the time)" in text
+    assert "Key steps lose to fewer steps that cost no more (in fractions of the time)" in text
     assert "paper (30.0 dB in 0.60) to steps:25 (34.0 dB in 0.50)." in text
 
 
 def test_where_ours_is_nearer_than_all_that_is_as_fast_it_is_said_too(run):
-    others = (arm("steps:25", FEWER_STEPS, 0.5, 34.0), arm("deepcache:2", PEER, 0.55, 33.0))
+    others = (arm("steps:25", FEWER_STEPS, 0.5, 34.0), arm("deepcache:2", THIRD_PARTY, 0.55, 33.0))
     text = said(run, arm("uniform:2", KEY_STEPS, 0.6, 40.0), *others)
     assert "stay nearer than fewer steps that cost no more: uniform:2." in text
-    assert "stay nearer than other methods that cost no more: uniform:2." in text
+    assert "stay nearer than third-party methods that cost no more: uniform:2." in text
     assert "lose to" not in text
 
 
@@ -132,7 +132,7 @@ def test_without_times_the_cost_is_that_in_operations(run):
     ]
     found = replace(run.found, arms=tuple(untimed))
     assert "of the FLOPs." in " ".join(sentences(found, tables(found)[0]))
-    assert "share of the FLOPs of the baseline" in plots.svg(plots.draw(found, "psnr"), "words")
+    assert "fraction of the FLOPs of the baseline" in plots.svg(plots.draw(found, "psnr"), "words")
 
 
 def test_a_difference_is_told_only_if_it_is_more_than_chance(run):

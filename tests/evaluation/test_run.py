@@ -115,8 +115,8 @@ def test_an_image_does_not_depend_on_its_batch(run, tmp_path):
 
 
 def test_arms_are_drawn_in_turn_every_other_batch_backwards(tmp_path, monkeypatch):
-    order, draw = [], interleaved.draw
-    monkeypatch.setattr(interleaved, "draw", lambda arm, *rest: [order.append(arm.name), draw(arm, *rest)][1])
+    order, generate = [], interleaved.generate
+    monkeypatch.setattr(interleaved, "generate", lambda arm, *rest: [order.append(arm.name), generate(arm, *rest)][1])
     tiny.run(tmp_path, arms=["paper", "dpm++:2"], settings=SHORT, judges=FEW)
     arms = ["baseline", "paper", "dpm++:2"]
     assert order == arms + arms + arms[::-1]  # the first time, operations are counted
@@ -159,7 +159,7 @@ def test_a_run_killed_while_it_writes_an_image_goes_on_to_the_same_results(run, 
 
 
 def test_a_finished_run_draws_nothing_again(run, monkeypatch):
-    monkeypatch.setattr(interleaved, "draw", None)
+    monkeypatch.setattr(interleaved, "generate", None)
     assert tiny.run(run.folder).to_dict()["arms"] == run.found.to_dict()["arms"]
 
 

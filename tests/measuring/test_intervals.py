@@ -23,5 +23,5 @@ def test_one_value_has_no_interval():
 
 
 def test_a_share_of_all_has_an_interval():
-    low, high = intervals.share(64, 64)
+    low, high = intervals.proportion(64, 64)
     assert (low, high) == pytest.approx((64 / (64 + 1.96**2), 1), abs=1e-4)

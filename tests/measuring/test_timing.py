@@ -10,7 +10,7 @@ import torch
 
 import faster_diffusion as fd
 from faster_diffusion.measuring import timing
-from faster_diffusion.measuring.timing import Timings, UNetTimer, interleave
+from faster_diffusion.measuring.timing import NetworkTimer, Timings, interleave
 from tests import toys
 
 PAUSE = 0.02  # seconds
@@ -25,13 +25,13 @@ def slow_pipe():
 
 
 def test_counts_the_network_of_an_ordinary_call(slow_pipe):
-    with UNetTimer(slow_pipe.unet) as timer:
+    with NetworkTimer(slow_pipe.unet) as timer:
         toys.sample(slow_pipe, num_inference_steps=5)
     assert timer.seconds >= 5 * PAUSE
 
 
 def test_counts_an_accelerated_call_once(slow_pipe):
-    with fd.enable(slow_pipe, key_steps=[0], parallel=True), UNetTimer(slow_pipe.unet) as timer:
+    with fd.enable(slow_pipe, key_steps=[0], parallel=True), NetworkTimer(slow_pipe.unet) as timer:
         start = time.perf_counter()
         toys.sample(slow_pipe, num_inference_steps=5)
         whole = time.perf_counter() - start
@@ -39,7 +39,7 @@ def test_counts_an_accelerated_call_once(slow_pipe):
 
 
 def test_counts_no_other_network(slow_pipe):
-    with UNetTimer(toys.unet()) as timer:
+    with NetworkTimer(toys.unet()) as timer:
         toys.sample(slow_pipe, num_inference_steps=2)
     assert timer.seconds == 0
 
@@ -50,7 +50,7 @@ def test_leaves_nothing_behind(slow_pipe, enabled):
     before = unet.__call__
     if enabled:
         fd.enable(slow_pipe)
-    with UNetTimer(slow_pipe.unet):
+    with NetworkTimer(slow_pipe.unet):
         toys.sample(slow_pipe, num_inference_steps=2)
     assert unet.__call__ is before
 

@@ -6,7 +6,7 @@ import torch
 
 from faster_diffusion.demo.scenes import COLOURS, SHAPES, sample_scene
 from recipes.dit.transformer import CLASSES, NO_CLASS, build, class_of
-from recipes.training import Plan
+from recipes.training import TrainingPlan
 
 
 def test_every_scene_of_one_thing_has_a_class():
@@ -28,7 +28,7 @@ def test_a_step_of_training_touches_the_classes_that_it_saw(tmp_path, monkeypatc
     monkeypatch.setattr(transformer, "BATCH", 8)
     before = _tables(build())
     latents, classes = torch.randn(6, 4, 16, 16), torch.tensor([3] * 6)
-    plan = Plan(steps=4, learning_rate=1e-2, warmup=1, weight_decay=0.0)
+    plan = TrainingPlan(steps=4, learning_rate=1e-2, warmup=1, weight_decay=0.0)
     after = _tables(transformer.fit(latents, classes, tmp_path, plan))
     changed = [set(torch.nonzero((a != b).any(1)).flatten().tolist()) for a, b in zip(before, after, strict=True)]
     assert all(rows <= {3, NO_CLASS} and 3 in rows for rows in changed)

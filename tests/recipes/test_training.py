@@ -11,9 +11,9 @@ from torch import nn
 
 from recipes import training
 from recipes.dit import transformer
-from recipes.training import Plan, captured, load_average, share, train
+from recipes.training import TrainingPlan, captured, load_average, share, train
 
-PLAN = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
+PLAN = TrainingPlan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
 
 
 class KilledError(Exception):
@@ -58,20 +58,20 @@ def test_resuming_leaves_a_log_without_gaps_or_repeats(tmp_path):
 
 
 def test_a_run_is_as_many_times_longer_as_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_settings", training.Settings(longer=1.5))
+    monkeypatch.setattr(training, "_settings", training.TrainingSettings(longer=1.5))
     run(tmp_path)
     assert (tmp_path / "toy.csv").read_text().splitlines()[-1].startswith("18,")
 
 
 def test_a_run_ends_when_its_minutes_are_over(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_settings", training.Settings(longer=1000, minutes=1e-9))
+    monkeypatch.setattr(training, "_settings", training.TrainingSettings(longer=1000, minutes=1e-9))
     run(tmp_path)
     assert torch.load(tmp_path / "toy.pt", weights_only=True)["step"] == 0
 
 
 def test_a_batch_is_as_many_times_as_large_as_is_asked_for(monkeypatch):
     assert training.wide(8) == 8
-    monkeypatch.setattr(training, "_settings", training.Settings(wider=4))
+    monkeypatch.setattr(training, "_settings", training.TrainingSettings(wider=4))
     assert training.wide(8) == 32
 
 
@@ -96,7 +96,7 @@ def test_a_network_that_is_captured_predicts_and_learns_as_ever(device):
 
 def test_data_and_weights_go_where_training_runs(monkeypatch):
     """Shown with the device that has no numbers, which is everywhere."""
-    monkeypatch.setattr(training, "_settings", training.Settings(device="meta"))
+    monkeypatch.setattr(training, "_settings", training.TrainingSettings(device="meta"))
     assert share(torch.zeros(4, 2)).is_meta
     assert training.on_device(nn.Linear(2, 2)).weight.is_meta
 
@@ -117,7 +117,7 @@ def test_a_checkpoint_is_whole_or_absent(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", half)
     with pytest.raises(KilledError):
-        run(tmp_path, plan=Plan(steps=13, learning_rate=1e-2))
+        run(tmp_path, plan=TrainingPlan(steps=13, learning_rate=1e-2))
     assert (tmp_path / "toy.pt").read_bytes() == before
 
 
@@ -166,7 +166,7 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from recipes.training import Plan, share, train
+from recipes.training import TrainingPlan, share, train
 
 torch.distributed.init_process_group("gloo")
 torch.manual_seed(0)
@@ -176,7 +176,7 @@ def loss(step, generator):
     x = share(torch.randn(16, 3, generator=generator))
     return (model(x) - x.sum(1, keepdim=True)).square().mean()
 
-plan = Plan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
+plan = TrainingPlan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
 train(model, loss, plan, Path(sys.argv[1]) / "two", "toy")
 torch.distributed.destroy_process_group()
 """

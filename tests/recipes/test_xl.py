@@ -5,7 +5,7 @@ import torch
 
 from faster_diffusion import demo
 from recipes.scenes.unet import tokenise
-from recipes.training import Plan
+from recipes.training import TrainingPlan
 from recipes.xl import assemble, towers, unet
 
 
@@ -66,5 +66,5 @@ def test_what_is_new_changes_nothing_before_it_has_learned(both, untrained):
 def test_a_step_of_training_teaches_the_sizes(image, both, tmp_path, monkeypatch):
     monkeypatch.setattr(unet, "BATCH", 4)
     told = unet.Told(torch.randn(6, 4, 16, 16), tokenise(["a red cube"] * 6)[:, None], torch.randn(2, 4, 16, 16))
-    fitted = unet.fit(image, both, told, tmp_path, Plan(steps=2, learning_rate=1e-3, warmup=1))
+    fitted = unet.fit(image, both, told, tmp_path, TrainingPlan(steps=2, learning_rate=1e-3, warmup=1))
     assert fitted.add_embedding.linear_2.weight.any()

@@ -22,7 +22,7 @@ def test_its_tables_are_made_from_the_raw_results():
 def test_a_row_compares_propagation_with_the_same_pipeline_without(row):
     plain, *others = row.arms({"one": "paper", "another": "uniform:4 + noise"})
     assert plain.name == (row.beside or "baseline")
-    assert all(arm.propagation is not None and arm.peers == plain.peers for arm in others)
+    assert all(arm.propagation is not None and arm.third_party == plain.third_party for arm in others)
     assert row.solver is None or row.solver in schedulers.SOLVERS
     assert len(row.models) == len(row.steps)
 

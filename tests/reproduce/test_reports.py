@@ -26,7 +26,7 @@ def test_corrected_runs_stand_beside_plain_ones(monkeypatch):
     plain, corrected = (text.splitlines() for text in corrections.table(json.loads(json.dumps(report))).split("\n\n"))
     assert [line.count(" dB [") for line in plain[2:]] == [len(corrections.SOLVERS)] * 2  # two steps, and three
     assert corrected[0].count(", corrected |") == len(corrections.CORRECTED_SOLVERS)
-    assert corrected[0].count(", placed |") == 1
+    assert corrected[0].count(", optimised timesteps |") == 1
     assert [line.count(" dB [") for line in corrected[2:]] == [len(corrections.CORRECTED_SOLVERS) + 1]
     assert list(corrections.worth(report)) == [2]
     monkeypatch.setattr(corrections, "fit_to", None)  # what is known is not fitted again
@@ -36,7 +36,7 @@ def test_corrected_runs_stand_beside_plain_ones(monkeypatch):
 def test_placements_of_key_steps_are_judged_by_what_they_keep(monkeypatch):
     monkeypatch.setattr(key_steps, "SEEN", 1)
     report = key_steps.measure(2, 2, steps=6)
-    named = [(row["name"], len(row["orders"])) for row in report["placements"]]  # fewest key steps first
+    named = [(row["name"], len(row["step_indices"])) for row in report["placements"]]  # fewest key steps first
     assert named == [("progressive", 3), ("paper", 4), ("suggested", 5), ("uniform", 5)]
     for row in report["placements"]:
         assert 0 < row["worst"] <= row["psnr"] < 100
@@ -55,6 +55,6 @@ def test_a_page_gets_its_tables():
 def test_placed_calls_are_worth_as_many_plain_ones_as_come_as_near(psnr, says):
     plain = {(4, "a"): 20.0, (4, "b"): 18.0, (6, "a"): 19.0, (6, "b"): 24.0, (8, "a"): 30.0, (8, "b"): 25.0}
     rows = [{"calls": calls, "psnr": value, "corrected": False} for (calls, _), value in plain.items()]
-    rows.append({"calls": 4, "psnr": 50.0, "corrected": True, "placed": False})  # no rival
+    rows.append({"calls": 4, "psnr": 50.0, "corrected": True, "placed": False})  # nothing to beat
     rows.append({"calls": 5, "psnr": psnr, "corrected": True, "placed": True})
     assert corrections.worth({"rows": rows}) == {5: says}

@@ -15,22 +15,22 @@ def maps(*shape):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0)).softmax(-1)
 
 
-def edit(alignment=None, share=1.0, scale=1.0):
+def edit(alignment=None, fraction=1.0, scale=1.0):
     """Of one edited prompt of three tokens."""
     alignment = torch.eye(3) if alignment is None else alignment
-    return Edit(alignment[None], torch.tensor(share).expand(1, 3), torch.tensor(scale).expand(1, 3), 0.0, 0)
+    return Edit(alignment[None], torch.tensor(fraction).expand(1, 3), torch.tensor(scale).expand(1, 3), 0.0, 0)
 
 
 SOURCE, OWN = maps(2, 2, 4, 3), maps(1, 2, 2, 4, 3).flip(-1)  # two images, two heads, four positions
 
 
 def test_maps_are_the_sources_until_tau_and_then_the_prompts_own():
-    assert torch.equal(edit(share=0.8).maps(SOURCE, OWN, progress=0.79)[0], SOURCE)
-    assert torch.equal(edit(share=0.8).maps(SOURCE, OWN, progress=0.8), OWN)
+    assert torch.equal(edit(fraction=0.8).maps(SOURCE, OWN, progress=0.79)[0], SOURCE)
+    assert torch.equal(edit(fraction=0.8).maps(SOURCE, OWN, progress=0.8), OWN)
 
 
 def test_each_token_has_a_tau_of_its_own():
-    edited = edit(share=[1.0, 0.0, 0.5]).maps(SOURCE, OWN, progress=0.5)[0]
+    edited = edit(fraction=[1.0, 0.0, 0.5]).maps(SOURCE, OWN, progress=0.5)[0]
     assert torch.equal(edited[..., 0], SOURCE[..., 0])
     assert torch.equal(edited[..., 1:], OWN[0, ..., 1:])
 
@@ -42,7 +42,7 @@ def test_maps_follow_their_tokens():
 
 def test_reweighting_multiplies_the_map_of_a_token_alone_at_any_time():
     for progress, before in ((0.0, SOURCE), (0.9, OWN[0])):
-        edited = edit(share=0.5, scale=[1.0, -2.0, 1.0]).maps(SOURCE, OWN, progress)[0]
+        edited = edit(fraction=0.5, scale=[1.0, -2.0, 1.0]).maps(SOURCE, OWN, progress)[0]
         assert torch.equal(edited, before * torch.tensor([1.0, -2.0, 1.0]))
 
 

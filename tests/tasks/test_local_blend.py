@@ -109,7 +109,7 @@ def test_words_of_several_tokens_look_where_their_tokens_look_on_average():
     ("options", "message"),
     [
         ({"words": ()}, "LocalBlend.words is empty; name the words"),
-        ({"words": "cat", "threshold": 1.5}, "a share of the largest attention, 0 to 1; got 1.5"),
+        ({"words": "cat", "threshold": 1.5}, "a fraction of the most attention, 0 to 1; got 1.5"),
     ],
 )
 def test_options_without_sense_are_refused(options, message):

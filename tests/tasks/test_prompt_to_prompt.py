@@ -124,7 +124,7 @@ def distance(a, b):
 
 
 def test_the_longer_attention_is_the_sources_the_nearer_is_the_image(scenes):
-    far = [distance(*edited(scenes, RED, FEW, cross_steps=share, self_steps=share)) for share in (0, 0.4, 0.8)]
+    far = [distance(*edited(scenes, RED, FEW, cross_steps=fraction, self_steps=fraction)) for fraction in (0, 0.4, 0.8)]
     assert far[0] > far[1] > far[2] > 0  # 0.74, 0.71, 0.62
 
 
@@ -307,8 +307,8 @@ def test_a_callback_that_knows_of_one_prompt_only_is_refused(toy):
             "'a cat on a mat' has none of the words dog; name one in LocalBlend",
         ),
         (SWAP, {"kind": "swap"}, 'kind is "replace" or "refine"; got \'swap\''),
-        (SWAP, {"cross_steps": 40}, "shares of the steps, 0 to 1; got 40"),
-        (SWAP, {"cross_steps_of": {"dog": -1}}, "shares of the steps, 0 to 1; got -1"),
+        (SWAP, {"cross_steps": 40}, "fractions of the steps, 0 to 1; got 40"),
+        (SWAP, {"cross_steps_of": {"dog": -1}}, "fractions of the steps, 0 to 1; got -1"),
         (SWAP[:1], {}, "the source prompt and at least one edited one; got"),
         ("a cat", {}, "the source prompt and at least one edited one; got 'a cat'"),
         (["a cat", "a " * 20], {}, "the text encoder reads 16; shorten"),

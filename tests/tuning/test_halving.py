@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faster_diffusion.tuning.halving import dominated, front, survivors
+from faster_diffusion.tuning.halving import dominated, pareto_front, survivors
 
 DB = st.integers(10, 59).map(float)
 
@@ -25,7 +25,7 @@ def mean(values):
 def test_nothing_beats_the_front_and_the_front_beats_or_equals_all_else(given):
     costs, scores = given
     merits = {name: mean(values) for name, values in scores.items()}
-    best = front(costs, merits)
+    best = pareto_front(costs, merits)
     for name in costs:
         better = [o for o in costs if costs[o] <= costs[name] and merits[o] >= merits[name] and o != name]
         assert name in best or better
@@ -44,7 +44,7 @@ def test_what_is_dropped_for_good_is_beaten_on_average_by_something_no_more_cost
 def test_the_front_survives_and_at_most_half_or_the_front_does(given):
     costs, scores = given
     kept = survivors(costs, scores)
-    best = front(costs, {name: mean(values) for name, values in scores.items()})
+    best = pareto_front(costs, {name: mean(values) for name, values in scores.items()})
     assert set(best) <= set(kept)
     assert len(kept) <= max(len(costs) // 2, len(best), 1)
 

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, EDMEulerScheduler
 
 from faster_diffusion.models import schedulers
 from faster_diffusion.options.forecast import Forecast
-from faster_diffusion.tuning.placement import best_keys, influences, inner_products, recorded
+from faster_diffusion.tuning.placement import influences, inner_products, least_moving_keys, recorded
 from tests import toys
 
 
@@ -34,7 +34,7 @@ def test_no_other_key_steps_move_the_image_less(seed, keys):
     rng = np.random.default_rng(seed)
     predictions, influence = rng.normal(size=(8, 5)).cumsum(axis=0), rng.uniform(0.1, 1, 8)
     gram = inner_products([torch.from_numpy(row) for row in predictions])
-    found = best_keys(gram, influence, [keys])[keys]
+    found = least_moving_keys(gram, influence, [keys])[keys]
     assert len(found) == keys
     assert found[0] == 0
     every = [(0, *rest) for rest in itertools.combinations(range(1, 8), keys - 1)]
@@ -45,7 +45,7 @@ def test_no_other_key_steps_move_the_image_less(seed, keys):
 def test_where_predictions_turn_is_where_key_steps_are():
     line = np.concatenate([np.arange(10), 9 - 5 * np.arange(1, 11)])
     gram = inner_products([torch.tensor([float(value), 1.0]) for value in line])
-    found = best_keys(gram, np.ones(20), [4])[4]
+    found = least_moving_keys(gram, np.ones(20), [4])[4]
     assert {9, 10} & set(found)
 
 

@@ -26,7 +26,7 @@ def test_fronts_and_levels_are_those_of_the_new_times(run, tmp_path, monkeypatch
     """Here all take as long, so that the nearest is the only one on the front."""
     monkeypatch.setattr(speed, "_rounds", lambda pipe, arms, *_, **__: {arm.spec: [1.0] for arm in arms})
     found = again(run, tmp_path)
-    assert found.front == (max(found.points, key=lambda point: point.psnr.value).arm,)
+    assert found.pareto_front == (max(found.points, key=lambda point: point.psnr.value).arm,)
     assert [level.psnr for level in found.levels] == [level.psnr for level in run.found.levels]
     assert {level.gain.value for level in found.levels if level.gain} <= {1.0}
 

@@ -30,7 +30,7 @@ def test_fd_tune_is_the_tuner():
 
 
 def test_writes_the_front_with_a_picture_and_profiles(run):
-    assert {"manifest.json", "tuning.json", "tuning.md", "front.png", "profiles"} <= {
+    assert {"manifest.json", "tuning.json", "tuning.md", "pareto-front.png", "profiles"} <= {
         path.name for path in run.folder.iterdir()
     }
     assert json.loads((run.folder / "tuning.json").read_text()) == json.loads(json.dumps(run.found.to_dict()))
@@ -39,7 +39,7 @@ def test_writes_the_front_with_a_picture_and_profiles(run):
 
 
 def test_the_front_rises_in_time_and_fidelity(run):
-    points = [run.found.point(arm) for arm in run.found.front]
+    points = [run.found.point(arm) for arm in run.found.pareto_front]
     for before, after in itertools.pairwise(points):
         assert before.ratio.value <= after.ratio.value
         assert before.psnr.value < after.psnr.value
@@ -94,7 +94,7 @@ def test_a_profile_samples_as_the_arm_that_it_came_from(run):
 
 def test_a_profile_for_a_time_is_the_nearest_within_it(run):
     best = run.found.point(run.found.profiles["best-within-100s.json"])
-    assert best.psnr.low == max(p.psnr.low for p in run.found.points if not Arm.parse(p.arm).peers)
+    assert best.psnr.low == max(p.psnr.low for p in run.found.points if not Arm.parse(p.arm).third_party)
 
 
 @pytest.fixture(scope="module")
@@ -117,17 +117,17 @@ def test_times_can_be_estimated_instead_of_measured(tmp_path, run, monkeypatch):
     monkeypatch.setattr(run_module.speed, "time", lambda *args: pytest.fail("measured"))
     found = tiny.run(tmp_path, rounds=0)
     assert found.settings["timed"] == {"images": 1, "rounds": 0}
-    assert all(point.seconds.value == point.foretold and point.seconds.interval is None for point in found.points)
+    assert all(point.seconds.value == point.estimate and point.seconds.interval is None for point in found.points)
     assert {point.arm for point in found.points if point.kind == FEWER_STEPS} == {
         point.arm for point in run.found.points if point.kind == FEWER_STEPS
     }
-    assert found.front
+    assert found.pareto_front
     assert "estimated from network calls and FLOPs" in markdown(found)
 
 
 def test_what_other_methods_save_is_not_estimated(tmp_path):
     found = tiny.run(tmp_path, rounds=0, budget_minutes=0)
-    assert not any(Arm.parse(point.arm).peers for point in found.points)
+    assert not any(Arm.parse(point.arm).third_party for point in found.points)
     assert "has to be measured" in found.unfit["dpm++:4 + deepcache:2"]
 
 
@@ -144,7 +144,7 @@ def test_what_leads_when_time_is_up_is_measured_in_full(tmp_path, monkeypatch):
     found = tiny.run(tmp_path / "run", budget_minutes=1, rounds=1)
     assert not found.complete
     plans = [json.loads(text) for text in tiny.fidelity(tmp_path / "run").values()]
-    tried = [plan["batches"] for plan in plans if plan["arm"] not in {arm.spec for arm in tiny.SPACE.rivals()}]
+    tried = [plan["batches"] for plan in plans if plan["arm"] not in {arm.spec for arm in tiny.SPACE.baselines()}]
     assert len(tried) == 4  # with the baseline
     assert {len(point.psnr.interval or ()) for point in found.points if point.kind == PLAN} == {2}
 
@@ -163,16 +163,16 @@ class Killed(BaseException):
 
 def test_a_killed_tuning_goes_on_and_measures_the_same_to_the_byte(run, tmp_path, monkeypatch):
     folder, draws = tmp_path / "run", 0
-    draw = Lab.draw
+    generate = Lab.generate
 
     def killed(self, *args):
         nonlocal draws
         draws += 1
         if draws % 14 == 0:
             raise Killed
-        return draw(self, *args)
+        return generate(self, *args)
 
-    monkeypatch.setattr(Lab, "draw", killed)
+    monkeypatch.setattr(Lab, "generate", killed)
     kills, measured = 0, 0
     while True:
         try:
@@ -185,7 +185,7 @@ def test_a_killed_tuning_goes_on_and_measures_the_same_to_the_byte(run, tmp_path
             measured = batches
     assert kills >= 2
     common = tiny.fidelity(folder).keys() & tiny.fidelity(run.folder).keys()
-    assert len(common) >= len(tiny.SPACE.rivals())
+    assert len(common) >= len(tiny.SPACE.baselines())
     for name in common:
         there, here = (json.loads(tiny.fidelity(place)[name])["batches"] for place in (run.folder, folder))
         assert all(here[key] == there[key] for key in here.keys() & there.keys())
@@ -193,23 +193,24 @@ def test_a_killed_tuning_goes_on_and_measures_the_same_to_the_byte(run, tmp_path
 
 def test_a_finished_tuning_draws_nothing_anew(run, monkeypatch):
     before = tiny.fidelity(run.folder), (run.folder / "times.json").read_bytes()
-    monkeypatch.setattr(Lab, "draw", lambda *args: pytest.fail("drawn anew"))
+    monkeypatch.setattr(Lab, "generate", lambda *args: pytest.fail("drawn anew"))
     again = tiny.run(run.folder, max_seconds=100)
     assert (tiny.fidelity(run.folder), (run.folder / "times.json").read_bytes()) == before
-    assert (again.front, again.profiles, again.points) == (run.found.front, run.found.profiles, run.found.points)
+    assert again.pareto_front == run.found.pareto_front
+    assert (again.profiles, again.points) == (run.found.profiles, run.found.points)
 
 
 def test_a_larger_space_goes_on_with_what_was_measured(run, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)
     drawn: set[str] = set()
-    draw = Lab.draw
+    generate = Lab.generate
 
     def watched(self, arm, split, batch):
         drawn.add(f"{arm.spec.replace(f'{folder}/', '')}, {split}-{batch.start:05d}")
-        return draw(self, arm, split, batch)
+        return generate(self, arm, split, batch)
 
-    monkeypatch.setattr(Lab, "draw", watched)
+    monkeypatch.setattr(Lab, "generate", watched)
     larger = replace(tiny.SPACE, fewer=(2, 4, 5), keys=(2, 3, 4), reuse=("encoder", "deep:1"), placed=(3, 5))
     before = [json.loads(text) for text in tiny.fidelity(folder).values()]
     found = tiny.run(folder, space=larger)

@@ -54,12 +54,12 @@ def test_plans_leave_steps_to_save():
 def test_rivals_are_fewer_steps_of_every_solver_and_other_methods(own):
     space = Space(solvers=("ddim",), plain=(), fewer=(4, 8), beside=("ddim:50 + paper",))
     plain = ["steps:4", "steps:8"] if own else []
-    assert space.rivals(own) == [Arm.parse(spec) for spec in (*plain, "ddim:4", "ddim:8", "ddim:50 + paper")]
+    assert space.baselines(own) == [Arm.parse(spec) for spec in (*plain, "ddim:4", "ddim:8", "ddim:50 + paper")]
 
 
 def test_whatever_solvers_are_asked_for_the_strongest_plain_ones_are_rivals_too():
     space = Space(solvers=("euler",), fewer=(8,), beside=())
-    assert {"dpm++-karras:8", "unipc-karras:8", "unipc-trailing:8"} < {arm.spec for arm in space.rivals(own=True)}
+    assert {"dpm++-karras:8", "unipc-karras:8", "unipc-trailing:8"} < {arm.spec for arm in space.baselines(own=True)}
 
 
 def test_only_plans_with_something_to_decode_are_decoded_in_several_ways():

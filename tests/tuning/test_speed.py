@@ -1,4 +1,4 @@
-"""Seconds of an arm, foretold from what a call is made of."""
+"""Seconds of an arm, estimated from what a call is made of."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.tuning.speed import Speed
 from tests import toys
 
-SPEED = Speed(call=1.0, step=0.1, rest=5.0, shares={"encoder": 0.5})
+SPEED = Speed(call=1.0, step=0.1, rest=5.0, fractions={"encoder": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ SPEED = Speed(call=1.0, step=0.1, rest=5.0, shares={"encoder": 0.5})
         ("ddim:8 + 0,4 + output + guidance:0.5", 1 + 0.5),
     ],
 )
-def test_network_calls_are_foretold_by_what_is_computed(spec, computed):
-    assert SPEED.foretell(Arm.parse(spec), toys.stable_diffusion(), 50) == pytest.approx(5 + 8 * 0.1 + computed)
+def test_network_calls_are_estimated_by_what_is_computed(spec, computed):
+    assert SPEED.estimate(Arm.parse(spec), toys.stable_diffusion(), 50) == pytest.approx(5 + 8 * 0.1 + computed)

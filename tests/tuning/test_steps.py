@@ -68,7 +68,7 @@ def test_only_the_images_that_fit_are_looked_at(scheduler):
 
 
 def test_a_run_of_fewer_steps_is_too_short(scheduler):
-    with pytest.raises(ValueError, match="8 steps cannot be placed in a run of 7"):
+    with pytest.raises(ValueError, match="8 steps cannot be chosen from a run of 7"):
         best_steps(long_run(), scheduler, 8, rows=2)
 
 

@@ -34,6 +34,12 @@ def stage_flops(
 
     Tensors anywhere in `args` and `kwargs` count by their shape alone, and may be on any device. The copy is made from
     the model's config: what was added to the model since (LoRA, IP-Adapter, other attention) is not counted.
+
+    Returns:
+        Stage -> FLOPs, two for each multiply-add (the paper's tables count multiply-adds).
+
+    Raises:
+        TypeError: the model has no config of diffusers.
     """
     network = unwrap(model)
     arguments = map_tensors(_on_meta, (args, dict(kwargs or {})))
@@ -72,7 +78,11 @@ def _counts(call: _Call) -> dict[str, int]:
 
 
 def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn.Module:
-    """A copy without weights, on the meta device, of `model`, or of the diffusers class `model` with `config`."""
+    """A copy without weights, on the meta device, of `model`, or of the diffusers class `model` with `config`.
+
+    Raises:
+        TypeError: the model has no config of diffusers.
+    """
     if isinstance(model, nn.Module):
         model = unwrap(model)
         config = getattr(model, "config", None)

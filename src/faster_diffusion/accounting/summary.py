@@ -37,7 +37,7 @@ class Summary:
 
     @property
     def flops_saved(self) -> float:
-        """Share of the network's FLOPs that was saved, 0 to 1."""
+        """Fraction of the network's FLOPs that was saved, 0 to 1."""
         return 1 - self.flops / self.flops_baseline
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 >>> from faster_diffusion.analysis import analyze
 >>> analysis = analyze(pipe, ["a cat wearing sunglasses"])
 >>> analysis.save("out")
->>> handle = fd.enable(pipe, key_steps=analysis.suggestions[1].orders)
+>>> handle = fd.enable(pipe, key_steps=analysis.suggestions[1].step_indices)
 """
 
 from .change import Change

@@ -27,9 +27,9 @@ Role = Literal["input", "encoder", "decoder", "reused"]
 class Seen:
     """A tensor of one network call."""
 
-    order: int  # of the step
+    step: int  # its index in the scheduler's timesteps, from 0
     steps: int  # of the scheduler
-    lane: int  # which of the step's calls, where there are several
+    branch: int  # which of the step's calls, where there are several
     role: Role  # the latent; what a stage gives to the next; what a step that is not key would take from a key step
     name: str  # of the stage; what is reused is named by its reader, as "up_blocks.0:1"
     features: torch.Tensor  # (rows, ...): lent, since the network may change it in place later
@@ -60,7 +60,7 @@ class Capture:
         self._layout = layout_of(network)
         self._plan = Plan(KeySteps.parse("all"), lambda: pipe.scheduler.timesteps, inputs_of(pipe))
         self._branches: Branches[None] = Branches(lambda: None)
-        self._order = self._lane = -1
+        self._step = self._branch = -1
 
     @property
     def calls_a_step(self) -> int:
@@ -93,14 +93,14 @@ class Capture:
 
     def _begin(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         call = NetworkCall(self._network, self._layout, args, kwargs)
-        order = self._plan.trajectory.step_of(call.timestep)
-        if order is None:
+        step = self._plan.trajectory.step_of(call.timestep)
+        if step is None:
             raise ValueError(
                 f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value, "
                 "so the steps of this run cannot be told apart."
             )
-        self._branches.turn(self._plan.trajectory, order)
-        self._order, self._lane = order, self._branches.number
+        self._branches.turn(self._plan.trajectory, step)
+        self._step, self._branch = step, self._branches.number
         self._show("input", self._layout.sample, call.sample)
 
     def _stage(self, role: Role, name: str, output: Any) -> None:
@@ -111,7 +111,7 @@ class Capture:
             self._show("reused", f"{name}:{number}", features)
 
     def _show(self, role: Role, name: str, features: torch.Tensor) -> None:
-        seen = Seen(self._order, len(self._plan.trajectory), self._lane, role, name, features.detach())
+        seen = Seen(self._step, len(self._plan.trajectory), self._branch, role, name, features.detach())
         for watcher in self._watchers:
             watcher(seen)
 

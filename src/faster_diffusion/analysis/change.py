@@ -9,26 +9,27 @@ from typing import Any
 import torch
 
 from .capture import Seen
+from .former import HasStepIndices
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(HasStepIndices):
     """Relative mean square change by stage: ||f(o) - f(o - 1)||^2 / ||f(o)||^2, the mean over rows, calls and prompts.
 
     Rows are samples; with guidance, half of them are without the prompt.
     """
 
-    orders: tuple[int, ...]  # the steps o, each with one before it
-    encoder: dict[str, tuple[float, ...]]  # stage -> a value an order
+    step_indices: tuple[int, ...]  # the steps o, each with one before it
+    encoder: dict[str, tuple[float, ...]]  # stage -> a value a step
     decoder: dict[str, tuple[float, ...]]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
-        return {"orders": [*self.orders], "encoder": self.encoder, "decoder": self.decoder}
+        return {"step_indices": [*self.step_indices], "encoder": self.encoder, "decoder": self.decoder}
 
     @property
     def of_parts(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The mean over the stages of the encoder, and over those of the decoder; a value an order each."""
+        """The mean over the stages of the encoder, and over those of the decoder; a value a step each."""
         return _mean(self.encoder), _mean(self.decoder)
 
 
@@ -36,7 +37,7 @@ class ChangeMeter:
     """A watcher that keeps the features of one step, and numbers of all."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, int], tuple[int, torch.Tensor]] = {}  # (stage, lane) -> order, features
+        self._last: dict[tuple[str, int], tuple[int, torch.Tensor]] = {}  # (stage, branch) -> step, features
         self._changes: dict[str, dict[str, dict[int, list[torch.Tensor]]]] = {
             role: defaultdict(lambda: defaultdict(list)) for role in ("encoder", "decoder")
         }
@@ -46,11 +47,11 @@ class ChangeMeter:
         if seen.role not in self._changes:
             return
         features = seen.features.float().flatten(1)
-        order, last = self._last.get((seen.name, seen.lane), (None, features))
-        if order == seen.order - 1 and last.shape == features.shape:
+        step, last = self._last.get((seen.name, seen.branch), (None, features))
+        if step == seen.step - 1 and last.shape == features.shape:
             change = (features - last).square().sum(1) / features.square().sum(1)
-            self._changes[seen.role][seen.name][seen.order].append(change.mean())
-        self._last[seen.name, seen.lane] = seen.order, seen.features.flatten(1).clone()
+            self._changes[seen.role][seen.name][seen.step].append(change.mean())
+        self._last[seen.name, seen.branch] = seen.step, seen.features.flatten(1).clone()
 
     def result(self) -> Change:
         """The change over all runs so far.
@@ -58,17 +59,17 @@ class ChangeMeter:
         Raises:
             ValueError: no run had two steps.
         """
-        orders = sorted({order for by_order in self._changes["encoder"].values() for order in by_order})
-        if not orders:
+        step_indices = sorted({step for by_step in self._changes["encoder"].values() for step in by_step})
+        if not step_indices:
             raise ValueError("Change is measured between steps; a run of at least two is needed.")
         encoder, decoder = (
             {
-                stage: tuple(torch.stack(by_order[order]).mean().item() for order in orders)
-                for stage, by_order in self._changes[role].items()
+                stage: tuple(torch.stack(by_step[step]).mean().item() for step in step_indices)
+                for stage, by_step in self._changes[role].items()
             }
             for role in ("encoder", "decoder")
         )
-        return Change(tuple(orders), encoder, decoder)
+        return Change(tuple(step_indices), encoder, decoder)
 
 
 def _mean(stages: dict[str, tuple[float, ...]]) -> tuple[float, ...]:

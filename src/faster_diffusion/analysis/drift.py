@@ -10,24 +10,25 @@ import numpy as np
 import torch
 
 from .capture import Seen
+from .former import HasStepIndices
 
 WIDTH = 1024  # numbers kept of each tensor, a step and row: 4 KiB
 
 
 @dataclass(frozen=True)
-class Drift:
-    """``matrix[i][j]``: how far the features at step ``orders[j]`` are from those of the earlier step ``orders[i]``.
+class Drift(HasStepIndices):
+    """``matrix[i][j]``: how far the features at the j-th of ``step_indices`` are from those of the earlier i-th.
 
     As ||f(j) - f(i)||^2 / ||f(j)||^2 of each tensor that is reused, the mean over rows, calls, prompts and tensors. A
     tensor counts by its size: the large ones of the first stages are what the prediction depends on most.
     """
 
-    orders: tuple[int, ...]
+    step_indices: tuple[int, ...]
     matrix: np.ndarray  # (n, n), zero for j <= i
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
-        return {"orders": [*self.orders], "matrix": self.matrix.tolist()}
+        return {"step_indices": [*self.step_indices], "matrix": self.matrix.tolist()}
 
 
 class Projection:
@@ -63,17 +64,17 @@ class DriftMeter:
 
     def __init__(self, width: int = WIDTH) -> None:
         self._project = Projection(width)
-        self._sketches: dict[tuple[str, int], dict[int, torch.Tensor]] = defaultdict(dict)  # by tensor and call, order
+        self._sketches: dict[tuple[str, int], dict[int, torch.Tensor]] = defaultdict(dict)  # by tensor and call, step
         self._sizes: dict[tuple[str, int], int] = {}
-        self._orders: tuple[int, ...] = ()
+        self._steps: tuple[int, ...] = ()
         self._drifts: list[np.ndarray] = []
 
     def __call__(self, seen: Seen) -> None:
         """Takes note of what a stage gave."""
         if seen.role == "reused":
             rows = seen.features.flatten(1)
-            self._sketches[seen.name, seen.lane][seen.order] = self._project(rows).cpu()
-            self._sizes[seen.name, seen.lane] = rows.shape[1]
+            self._sketches[seen.name, seen.branch][seen.step] = self._project(rows).cpu()
+            self._sizes[seen.name, seen.branch] = rows.shape[1]
 
     def end_run(self) -> None:
         """Takes the run into account, and forgets its features.
@@ -81,23 +82,23 @@ class DriftMeter:
         Raises:
             ValueError: it had other steps than the runs before.
         """
-        steps = {tuple(sorted(by_order)) for by_order in self._sketches.values()}
-        orders = steps.pop()
-        if steps or (self._drifts and orders != self._orders):
+        steps = {tuple(sorted(by_step)) for by_step in self._sketches.values()}
+        step_indices = steps.pop()
+        if steps or (self._drifts and step_indices != self._steps):
             raise ValueError("The runs had different steps, so that their drift has no mean.")
-        self._orders = orders
-        drifts = [_drift(by_order) for by_order in self._sketches.values()]
+        self._steps = step_indices
+        drifts = [_drift(by_step) for by_step in self._sketches.values()]
         self._drifts.append(np.average(drifts, axis=0, weights=[self._sizes[key] for key in self._sketches]))
         self._sketches.clear()
 
     def result(self) -> Drift:
         """The mean over all runs."""
-        return Drift(self._orders, np.mean(self._drifts, axis=0))
+        return Drift(self._steps, np.mean(self._drifts, axis=0))
 
 
-def _drift(by_order: dict[int, torch.Tensor]) -> np.ndarray:
-    """Of one tensor; entries of ``by_order`` have the shape (rows, width)."""
-    features = torch.stack([by_order[order] for order in sorted(by_order)], dim=1).double()  # (rows, n, width)
+def _drift(by_step: dict[int, torch.Tensor]) -> np.ndarray:
+    """Of one tensor; entries of ``by_step`` have the shape (rows, width)."""
+    features = torch.stack([by_step[step] for step in sorted(by_step)], dim=1).double()  # (rows, n, width)
     squares = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist").square()
     relative = squares / features.square().sum(-1)[:, None, :]  # of the later step
     drift: np.ndarray = relative.mean(0).triu(1).numpy()

@@ -14,6 +14,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from .capture import Seen
+from .former import HasStepIndices
 
 SIDE = 64  # pixels of a picture; larger features are averaged down to it
 STAGES = 12  # rows of pictures at most
@@ -23,20 +24,20 @@ Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(HasStepIndices):
     """What the stages look like at some steps, the same colour meaning the same all along a stage's row.
 
     Of the last sample of a step, which with guidance is the one that has the prompt; of a video, the last frame.
     """
 
-    orders: tuple[int, ...]
-    stages: dict[str, list[Picture]]  # a picture an order
-    decoded: list[Picture]  # the latent at each order, decoded; empty if the pipeline has no decoder of images
+    step_indices: tuple[int, ...]
+    stages: dict[str, list[Picture]]  # a picture a step
+    decoded: list[Picture]  # the latent at each step, decoded; empty if the pipeline has no decoder of images
     image: Picture | None  # what the run came to
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
-        return {"orders": [*self.orders], "stages": [*self.stages]}
+        return {"step_indices": [*self.step_indices], "stages": [*self.stages]}
 
 
 class PictureMeter:
@@ -51,25 +52,25 @@ class PictureMeter:
     def __init__(self, count: int, stages: Sequence[str], frames: int | None = None) -> None:
         self._count, self._frames = count, frames
         self._stages = set(_spread(stages, STAGES))
-        self._orders: tuple[int, ...] = ()
+        self._steps: tuple[int, ...] = ()
         self._shape: tuple[int, int] = (1, 1)  # of the latent
-        self._maps: dict[str, dict[int, torch.Tensor]] = defaultdict(dict)  # (C, height, width) by stage and order
+        self._maps: dict[str, dict[int, torch.Tensor]] = defaultdict(dict)  # (C, height, width) by stage and step
         self._latents: dict[int, torch.Tensor] = {}
 
     def __call__(self, seen: Seen) -> None:
         """Takes note of what a stage gave."""
-        if not self._orders:
-            self._orders = tuple(_spread(range(seen.order, seen.steps), self._count))
-        if seen.order not in self._orders:
+        if not self._steps:
+            self._steps = tuple(_spread(range(seen.step, seen.steps), self._count))
+        if seen.step not in self._steps:
             return
         if seen.role == "input":
             last = seen.features if self._frames is None else seen.features.select(self._frames, -1)
             self._shape = (last.shape[-2], last.shape[-1])
-            self._latents[seen.order] = last[-1:].clone()
+            self._latents[seen.step] = last[-1:].clone()
         elif seen.role != "reused" and seen.name in self._stages:
             features = _map(seen.features[-1], self._shape)
             if features is not None:
-                self._maps[seen.name][seen.order] = _small(features.float()).cpu()
+                self._maps[seen.name][seen.step] = _small(features.float()).cpu()
 
     def result(self, decode: Callable[[torch.Tensor], Picture] | None, image: Picture | None) -> Pictures:
         """The pictures of the run.
@@ -78,9 +79,9 @@ class PictureMeter:
             decode: from a latent (1, C, height, width).
             image: what the run came to.
         """
-        orders = tuple(self._latents)
-        stages = {name: rgb([by_order[order] for order in orders]) for name, by_order in self._maps.items()}
-        return Pictures(orders, stages, [decode(self._latents[order]) for order in orders] if decode else [], image)
+        steps = tuple(self._latents)
+        stages = {name: rgb([by_step[step] for step in steps]) for name, by_step in self._maps.items()}
+        return Pictures(steps, stages, [decode(self._latents[step]) for step in steps] if decode else [], image)
 
 
 def rgb(maps: Sequence[torch.Tensor]) -> list[Picture]:

@@ -77,8 +77,8 @@ class Analysis:
         )
 
     def _line(self, suggestion: Placement) -> str:
-        k = len(suggestion.orders)
-        others = [f"{other.name} {other.drift:.4f}" for other in self.others if len(other.orders) == k]
+        k = len(suggestion.step_indices)
+        others = [f"{other.name} {other.drift:.4f}" for other in self.others if len(other.step_indices) == k]
         return f"{k} key steps, drift {suggestion.drift:.4f} ({', '.join(others)}): --key-steps {suggestion.key_steps}"
 
 
@@ -138,7 +138,7 @@ def analyze(
     drifted = drift.result()
     suggestions = suggest(drifted, keys)
     plan = config.key_steps
-    orders = plan.orders(len(pipe.scheduler.timesteps))
+    planned = plan.orders(len(pipe.scheduler.timesteps))
     return Analysis(
         pipeline=type(pipe).__name__,
         network=type(network).__name__,
@@ -149,7 +149,10 @@ def analyze(
         change=change.result(),
         drift=drifted,
         suggestions=suggestions,
-        others=(*(uniform(drifted, len(some.orders)) for some in suggestions), place(str(plan), drifted, orders)),
+        others=(
+            *(uniform(drifted, len(some.step_indices)) for some in suggestions),
+            place(str(plan), drifted, planned),
+        ),
         pictures=seen,
         timelines=(baseline, accelerated),
     )

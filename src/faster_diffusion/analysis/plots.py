@@ -24,8 +24,8 @@ def change(change: Change) -> Any:
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     parts = {"encoder": change.encoder, "decoder": change.decoder}
     for panel, (title, stages), mean in zip(axes, parts.items(), change.of_parts, strict=True):
-        _lines(panel, change.orders, stages)
-        panel.plot(change.orders, mean, color=INK, linestyle="--", label="mean")
+        _lines(panel, change.step_indices, stages)
+        panel.plot(change.step_indices, mean, color=INK, linestyle="--", label="mean")
         panel.set(title=title, xlabel="step", yscale="log")
         panel.grid(alpha=0.3)
         panel.legend(fontsize=7, ncols=2)
@@ -37,29 +37,29 @@ def drift(drift: Drift, suggestion: Placement | None) -> Any:
     """Key step by later step, and on it the steps that a suggestion's key steps serve."""
     figure = _figure(5.6, 4.6)
     panel = figure.subplots()
-    first, last = drift.orders[0] - 0.5, drift.orders[-1] + 0.5
-    seen = np.where(np.tri(len(drift.orders), dtype=bool), np.nan, np.sqrt(drift.matrix))
+    first, last = drift.step_indices[0] - 0.5, drift.step_indices[-1] + 0.5
+    seen = np.where(np.tri(len(drift.step_indices), dtype=bool), np.nan, np.sqrt(drift.matrix))
     image = panel.imshow(seen, extent=(first, last, last, first), cmap="magma", interpolation="nearest")
     figure.colorbar(image, label="relative drift (root of the mean square)")
     if suggestion is not None:
-        for key, end in zip(suggestion.orders, [*suggestion.orders[1:], last + 0.5], strict=True):
+        for key, end in zip(suggestion.step_indices, [*suggestion.step_indices[1:], last + 0.5], strict=True):
             panel.plot([key, end - 0.5], [key, key], color="#4fd1c5", linewidth=2)
-        panel.set_title(f"lines: what {len(suggestion.orders)} suggested key steps serve", fontsize=9)
+        panel.set_title(f"lines: what {len(suggestion.step_indices)} suggested key steps serve", fontsize=9)
     panel.set(xlabel="step that reuses", ylabel="key step")
     return figure
 
 
 def key_steps(suggestions: Sequence[Placement], others: Sequence[Placement]) -> Any:
     """A row of dots for each placement, those of one number together; drift at the right."""
-    placements = sorted((*suggestions, *others), key=lambda placement: len(placement.orders))
+    placements = sorted((*suggestions, *others), key=lambda placement: len(placement.step_indices))
     figure = _figure(9, 0.8 + 0.24 * len(placements))
     panel = figure.subplots()
     for row, placement in enumerate(placements):
         colour = KEPT if placement in suggestions else OTHER
-        panel.plot(placement.orders, [row] * len(placement.orders), "o", color=colour, markersize=5)
+        panel.plot(placement.step_indices, [row] * len(placement.step_indices), "o", color=colour, markersize=5)
         panel.text(1.01, row, f"{placement.drift:.4f}", transform=panel.get_yaxis_transform(), va="center", fontsize=8)
     panel.set_title("drift", loc="right", fontsize=8)
-    panel.set_yticks(range(len(placements)), [f"{len(p.orders)} {p.name}" for p in placements], fontsize=8)
+    panel.set_yticks(range(len(placements)), [f"{len(p.step_indices)} {p.name}" for p in placements], fontsize=8)
     panel.set_ylim(len(placements) - 0.5, -0.5)
     panel.set_xlabel("step")
     panel.grid(axis="x", alpha=0.3)
@@ -69,7 +69,7 @@ def key_steps(suggestions: Sequence[Placement], others: Sequence[Placement]) -> 
 def pictures(pictures: Pictures) -> Any:
     """Stages from top to bottom, steps from left to right, what is decoded below."""
     rows = {**pictures.stages, **({"decoded": pictures.decoded} if pictures.decoded else {})}
-    columns = len(pictures.orders) + (pictures.image is not None)
+    columns = len(pictures.step_indices) + (pictures.image is not None)
     figure = _figure(0.9 * columns + 1.1, 0.9 * len(rows) + 0.3)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for panel in grid.flat:
@@ -78,8 +78,8 @@ def pictures(pictures: Pictures) -> Any:
         for panel, picture in zip(line, row, strict=False):
             panel.imshow(picture, interpolation="nearest")
         line[0].text(-0.1, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=8)
-    for panel, order in zip(grid[0], pictures.orders, strict=False):
-        panel.set_title(f"step {order}", fontsize=8)
+    for panel, step in zip(grid[0], pictures.step_indices, strict=False):
+        panel.set_title(f"step {step}", fontsize=8)
     if pictures.image is not None:
         grid[-1, -1].imshow(pictures.image, interpolation="nearest")
         grid[-1, -1].set_title("image", fontsize=8)
@@ -129,13 +129,13 @@ def _draw(panel: Any, row: int, span: Span) -> None:
     panel.broken_barh([(span.start, span.seconds)], (row - 0.4, 0.8), color=colour, edgecolor=edge, linewidth=0.4)
 
 
-def _lines(panel: Any, orders: Sequence[int], stages: Mapping[str, Sequence[float]]) -> None:
+def _lines(panel: Any, steps: Sequence[int], stages: Mapping[str, Sequence[float]]) -> None:
     from matplotlib import colormaps
 
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(stages)))
     for number, ((name, values), colour) in enumerate(zip(stages.items(), colours, strict=True)):
         named = len(stages) <= NAMED or number in (0, len(stages) - 1)
-        panel.plot(orders, values, color=colour, linewidth=1.2, label=name if named else None)
+        panel.plot(steps, values, color=colour, linewidth=1.2, label=name if named else None)
 
 
 def _figure(width: float, height: float) -> Any:

@@ -49,7 +49,8 @@ def write(analysis: Analysis, folder: Path) -> Path:
 def _most_like_the_plan(analysis: Analysis) -> Placement | None:
     """The suggestion that costs most nearly what the plan of the accelerated run does."""
     plan = analysis.others[-1]
-    return min(analysis.suggestions, key=lambda some: abs(len(some.orders) - len(plan.orders)), default=None)
+    count = len(plan.step_indices)
+    return min(analysis.suggestions, key=lambda some: abs(len(some.step_indices) - count), default=None)
 
 
 def _write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
@@ -60,15 +61,15 @@ def _write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 def _change_rows(analysis: Analysis) -> Iterator[Sequence[Any]]:
     change = analysis.change
     stages = {**change.encoder, **change.decoder}
-    yield ["order", *stages]
-    yield from zip(change.orders, *stages.values(), strict=True)
+    yield ["step", *stages]
+    yield from zip(change.step_indices, *stages.values(), strict=True)
 
 
 def _drift_rows(analysis: Analysis) -> Iterator[Sequence[Any]]:
     drift = analysis.drift
-    yield ["key step", *drift.orders]
-    for order, row in zip(drift.orders, drift.matrix.tolist(), strict=True):
-        yield [order, *row]
+    yield ["key step", *drift.step_indices]
+    for step, row in zip(drift.step_indices, drift.matrix.tolist(), strict=True):
+        yield [step, *row]
 
 
 def _page(analysis: Analysis) -> str:
@@ -77,8 +78,8 @@ def _page(analysis: Analysis) -> str:
     calls = accelerated.calls
     computed = sum(call.kind == KEY for call in calls)
     together = sum(call.steps > 1 for call in calls)
-    placements = sorted((*analysis.suggestions, *analysis.others), key=lambda placement: len(placement.orders))
-    rows = (f"| {len(p.orders)} | {p.name} | {p.drift:.4f} | `{p.key_steps}` |" for p in placements)
+    placements = sorted((*analysis.suggestions, *analysis.others), key=lambda placement: len(placement.step_indices))
+    rows = (f"| {len(p.step_indices)} | {p.name} | {p.drift:.4f} | `{p.key_steps}` |" for p in placements)
     prompts = "".join(f"- {prompt}\n" for prompt in analysis.prompts if prompt)
     return f"""# Analysis
 

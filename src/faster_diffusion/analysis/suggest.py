@@ -9,45 +9,46 @@ from typing import Any
 import numpy as np
 
 from .drift import Drift
+from .former import HasStepIndices
 
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(HasStepIndices):
     """Some key steps for a run, and what reuse between them would cost."""
 
     name: str  # "suggested", "uniform", or what was asked for, such as "paper"
-    orders: tuple[int, ...]
+    step_indices: tuple[int, ...]
     drift: float  # of a step from the key step that serves it, the mean over all steps
 
     @property
     def key_steps(self) -> str:
         """For ``--key-steps``."""
-        return ",".join(map(str, self.orders))
+        return ",".join(map(str, self.step_indices))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
         return asdict(self)
 
 
-def place(name: str, drift: Drift, orders: Collection[int]) -> Placement:
+def place(name: str, drift: Drift, chosen: Collection[int]) -> Placement:
     """Key steps that were chosen otherwise; the first step of the run is always key; steps outside of it are not."""
-    keys = [number for number, order in enumerate(drift.orders) if not number or order in orders]
+    keys = [number for number, step in enumerate(drift.step_indices) if not number or step in chosen]
     return Placement(
-        name, tuple(drift.orders[key] for key in keys), total_drift(drift.matrix, keys) / len(drift.orders)
+        name, tuple(drift.step_indices[key] for key in keys), total_drift(drift.matrix, keys) / len(drift.step_indices)
     )
 
 
 def suggest(drift: Drift, counts: Iterable[int]) -> tuple[Placement, ...]:
     """The best key steps for each of ``counts`` that is no more than the number of steps."""
-    n = len(drift.orders)
-    wanted = sorted({count for count in counts if count <= n})
-    return tuple(place("suggested", drift, [drift.orders[key] for key in best_keys(drift.matrix, k)]) for k in wanted)
+    steps = drift.step_indices
+    wanted = sorted({count for count in counts if count <= len(steps)})
+    return tuple(place("suggested", drift, [steps[key] for key in best_keys(drift.matrix, k)]) for k in wanted)
 
 
 def uniform(drift: Drift, k: int) -> Placement:
     """``k`` key steps as evenly placed as whole numbers allow."""
-    n = len(drift.orders)
-    return place("uniform", drift, [drift.orders[number * n // k] for number in range(k)])
+    steps = drift.step_indices
+    return place("uniform", drift, [steps[number * len(steps) // k] for number in range(k)])
 
 
 def best_keys(drift: np.ndarray, k: int) -> tuple[int, ...]:
@@ -82,6 +83,6 @@ def best_keys(drift: np.ndarray, k: int) -> tuple[int, ...]:
 
 
 def total_drift(drift: np.ndarray, keys: Sequence[int]) -> float:
-    """The drift of every step from the key step that serves it, summed. ``keys`` ascend from 0."""
+    """The drift (n, n) of every step from the key step that serves it, summed. ``keys`` ascend from 0."""
     ends = [*keys[1:], len(drift)]
     return float(sum(drift[key, key + 1 : end].sum() for key, end in zip(keys, ends, strict=True)))

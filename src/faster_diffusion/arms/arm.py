@@ -13,17 +13,17 @@ from ..measuring.baseline import FORMERLY
 from ..models import schedulers
 from ..options.config import PropagationConfig
 from . import grammar
-from .peers import Peer
+from .third_party import Method
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A solver and its number of steps, encoder propagation, and peers; each may be left out. See ``parse``."""
+    """A solver with its steps, encoder propagation, third-party methods; each may be left out. See ``parse``."""
 
     solver: str | None = None  # of ``schedulers.SOLVERS``; the pipeline's own by default
     step_count: int | None = None
     propagation: PropagationConfig | None = None
-    peers: tuple[Peer, ...] = ()
+    third_party: tuple[Method, ...] = ()
     name: str = field(default="", compare=False)  # for people; two arms that do the same are equal
 
     def __post_init__(self) -> None:
@@ -35,12 +35,12 @@ class Arm:
 
         - ``baseline`` (in earlier versions ``untouched``), the pipeline as it is, with nothing beside it;
         - ``steps:N``: as many steps of the pipeline's own solver, or ``SOLVER:N`` of another (``dpm++:20``);
-        - key steps: ``paper``, ``uniform:4``, another preset, or orders ``0,1,2,5``; with them ``sequential`` or
+        - key steps: ``paper``, ``uniform:4``, another preset, or step indices ``0,1,2,5``; with them ``sequential`` or
           ``parallel:N`` (at most N steps decoded at once), ``noise``, ``noise:ALPHA`` or ``noise:auto``, what is reused
           (``decoder:N``, ``deep:N``, ``layers:N``, ``output``), ``forecast:DEGREE`` or ``forecast:DEGREE:DAMPING``,
-          ``gate:TOLERANCE`` or ``gate:TOLERANCE:LONGEST``, ``guidance:SHARE`` (``guidance_until``), and
+          ``gate:TOLERANCE`` or ``gate:TOLERANCE:LONGEST``, ``guidance:FRACTION`` (``guidance_until``), and
           ``corrected:FILE``, the correction of a profile;
-        - peers: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO`` or
+        - third-party methods: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO`` or
           ``tome:RATIO:DOWNSAMPLE``, ``tgate:STEP``.
 
         Raises:
@@ -52,7 +52,12 @@ class Arm:
     @property
     def spec(self) -> str:
         """The canonical text: ``Arm.parse(arm.spec) == arm``."""
-        return grammar.text(self.solver, self.step_count, self.propagation, self.peers)
+        return grammar.text(self.solver, self.step_count, self.propagation, self.third_party)
+
+    @property
+    def peers(self) -> tuple[Method, ...]:
+        """What ``third_party`` was called in earlier versions."""
+        return self.third_party
 
     def steps(self, default: int) -> int:
         """How many steps to sample with, where other arms take ``default``."""
@@ -66,14 +71,14 @@ class Arm:
 
         Raises:
             ValueError: the arm does not fit the pipeline; see ``applicable``.
-            ImportError: a peer is not installed.
+            ImportError: a third-party method is not installed.
         """
         if fd.is_enabled(pipe):
             raise ValueError("The pipeline is accelerated already; fd.disable(pipe) makes it ready for arms.")
         with ExitStack() as stack:
             stack.enter_context(schedulers.used(self._scheduler(pipe), pipe))
-            for peer in self.peers:
-                stack.enter_context(peer.applied(pipe))
+            for method in self.third_party:
+                stack.enter_context(method.applied(pipe))
             yield stack.enter_context(fd.enable(pipe, self.propagation)) if self.propagation else None
 
     def _scheduler(self, pipe: Any) -> Any:

@@ -17,14 +17,18 @@ from ..options.key_steps import PRESETS, KeySteps
 from ..options.prior_noise import PriorNoise
 from ..options.profile import Profile
 from ..options.reuse import Reuse
-from .peers import PEERS, DeepCache, Peer, TGate, ToMe
+from .third_party import METHODS, DeepCache, Method, TGate, ToMe
 
 _PLANS = ("reuse", "forecast", "gate", "guidance", "correction")  # in the order of PropagationConfig's fields
 _JOIN = re.compile(r"(?<!\+)\+(?!\+)")  # not the pluses of dpm++
 
 
 def parse(spec: str) -> dict[str, Any]:
-    """The fields of an arm, from its text."""
+    """The fields of an arm, from its text.
+
+    Raises:
+        ValueError: a part is not understood, or does not go with another.
+    """
     parts = [part.strip() for part in _JOIN.split(spec)]
     if not all(parts):
         raise ValueError(f"Arm {spec!r} has an empty part. {HELP}")
@@ -40,13 +44,15 @@ def parse(spec: str) -> dict[str, Any]:
             raise ValueError(f"Arm {spec!r} says its {kind} twice; leave one out.")
         read[kind] = value
     solver, steps = read.get("number of steps", (None, None))
-    peers = tuple(read[name] for name in PEERS if name in read)
-    fields = {"solver": solver, "step_count": steps, "propagation": _propagation(spec, read), "peers": peers}
-    _check_together(spec, fields["propagation"], peers)
-    return fields
+    third_party = tuple(read[name] for name in METHODS if name in read)
+    propagation = _propagation(spec, read)
+    _check_together(spec, propagation, third_party)
+    return {"solver": solver, "step_count": steps, "propagation": propagation, "third_party": third_party}
 
 
-def text(solver: str | None, steps: int | None, propagation: PropagationConfig | None, peers: Sequence[Peer]) -> str:
+def text(
+    solver: str | None, steps: int | None, propagation: PropagationConfig | None, third_party: Sequence[Method]
+) -> str:
     """The canonical text of an arm with these fields."""
     parts: list[str] = [] if steps is None else [f"{solver or 'steps'}:{steps}"]
     if propagation is not None:
@@ -71,7 +77,7 @@ def text(solver: str | None, steps: int | None, propagation: PropagationConfig |
             parts.append("noise" if noise == PriorNoise() else f"noise:{noise.alpha:g}")
         elif noise:
             parts.append("noise:auto")
-    return " + ".join([*parts, *map(str, peers)]) or BASELINE
+    return " + ".join([*parts, *map(str, third_party)]) or BASELINE
 
 
 def _part(part: str) -> tuple[str, Any]:
@@ -101,8 +107,8 @@ def _part(part: str) -> tuple[str, Any]:
         return "noise", True
     if name == "noise":
         return "noise", PriorNoise(_fraction(part, arguments)) if arguments else PriorNoise()
-    if name in PEERS:
-        return name, _peer(part, name, arguments)
+    if name in METHODS:
+        return name, _method(part, name, arguments)
     try:
         return "key steps", KeySteps.parse(part)
     except ValueError:
@@ -124,7 +130,7 @@ def _correction(part: str, path: str) -> Correction:
     return replace(correction, source=path)
 
 
-def _peer(part: str, name: str, arguments: list[str]) -> Peer:
+def _method(part: str, name: str, arguments: list[str]) -> Method:
     if name == "deepcache" and 1 <= len(arguments) <= 2:
         return DeepCache(*(_number(part, [value], least) for value, least in zip(arguments, (1, 0), strict=False)))
     if name == "tgate":
@@ -147,8 +153,8 @@ def _propagation(spec: str, read: dict[str, Any]) -> PropagationConfig | None:
     )
 
 
-def _check_together(spec: str, propagation: PropagationConfig | None, peers: Sequence[Peer]) -> None:
-    names = [peer.name for peer in peers]
+def _check_together(spec: str, propagation: PropagationConfig | None, third_party: Sequence[Method]) -> None:
+    names = [method.name for method in third_party]
     if "tgate" in names and (propagation is not None or "deepcache" in names):
         raise ValueError(f"Arm {spec!r}: T-GATE goes with neither key steps nor DeepCache; leave one out.")
     if "deepcache" in names and propagation is not None and propagation.group_limit != 1:

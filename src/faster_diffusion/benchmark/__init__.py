@@ -4,6 +4,8 @@ The command is `faster-diffusion bench`.
 """
 
 from ..measuring.machine import machine
-from ..measuring.timing import Timings, UNetTimer, interleave
+from ..measuring.timing import NetworkTimer, Timings, interleave
 
-__all__ = ["Timings", "UNetTimer", "interleave", "machine"]
+UNetTimer = NetworkTimer  # its former name
+
+__all__ = ["NetworkTimer", "Timings", "UNetTimer", "interleave", "machine"]

@@ -32,14 +32,18 @@ def _arms(*specs: str) -> tuple[Arm, ...]:
 ALL_ARMS = _arms("baseline", "all", "paper + sequential", "paper", "deepcache:5", "tome:0.5", "tgate:10", "dpm++:20")
 _TOME, _HALF_TOME = _arms("tome:0.5", "tome:0.5:2")
 _ATTEND_FROM_HALF = ("sdxl", "if-3")  # half the resolution and below, so that the usual merging finds nothing
-# For runs of five steps: one key step of five leaves the share of FLOPs that nine of fifty do (0.74 and 0.73).
+# For runs of five steps: one key step of five leaves the fraction of FLOPs that nine of fifty do (0.74 and 0.73).
 FIVE_STEP_ARMS = _arms("baseline", "all", "uniform:5 + sequential", "uniform:5", "deepcache:5", "tome:0.5", "tgate:2")
 SWEPT_ARMS = _arms("baseline", "paper + sequential", "paper + parallel:4", "paper")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One model on one device, and the arms. The baseline, which others are compared with, is always added."""
+    """One model on one device, and the arms. The baseline, which others are compared with, is always added.
+
+    Raises:
+        ValueError: the mode is unknown or needs a GPU, a number is less than 1, or two arms have one name.
+    """
 
     model: str  # of ``ARCHITECTURES``, an embedded one, a folder, or an id on the hub
     device: str = "cpu"

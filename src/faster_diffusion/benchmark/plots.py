@@ -54,7 +54,7 @@ def _speed(reports: Reports) -> Figure:
     for panel, report in zip(panels, reports, strict=True):
         arms = _bars(report)
         places = range(len(arms))
-        for offset, key, label in ((-0.2, "unet_ratio", "UNet"), (0.2, "call_ratio", "whole call")):
+        for offset, key, label in ((-0.2, "unet_ratio", "network"), (0.2, "call_ratio", "whole call")):
             panel.barh([place + offset for place in places], [a[key] for a in arms.values()], 0.38, label=label)
         for place, values in enumerate(arms.values()):
             panel.vlines(
@@ -92,7 +92,7 @@ def _sweep(key: str, reports: Reports) -> Figure:
         places = [_place(report, key) for report, _ in of_arm]
         seconds.plot(places, [a["unet_median"] / r["case"]["batch"] for r, a in of_arm], marker="o", label=arm)
         gain.plot(places, [1 / values["unet_ratio"] for _, values in of_arm], marker="o", label=arm)
-    for panel, label in ((seconds, "seconds in the UNet, an image"), (gain, "speed-up in the UNet")):
+    for panel, label in ((seconds, "seconds in the network, an image"), (gain, "speed-up in the network")):
         panel.set_xscale("log", base=2)
         panel.set_xlabel("images in a batch" if key == "batch" else "pixels of a side")
         panel.set_ylabel(label)

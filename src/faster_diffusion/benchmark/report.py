@@ -10,11 +10,11 @@ from .cases import Case
 
 COLUMNS = (
     "arm",
-    "UNet, seconds (min-max)",
+    "network, seconds (min-max)",
     "whole call, seconds (min-max)",
-    "UNet time ratio",
+    "network time ratio",
     "FLOP ratio",
-    "speed-up UNet / call",
+    "speed-up network / call",
     "peak memory",
 )
 

@@ -27,7 +27,7 @@ class Agreement:
     clip_score: float
 
     def __str__(self) -> str:
-        return f"{self.obeyed} of {self.of} prompts obeyed, CLIP score {self.clip_score:.3f}"
+        return f"prompt accuracy {self.obeyed} of {self.of}, CLIP score {self.clip_score:.3f}"
 
 
 @one_line

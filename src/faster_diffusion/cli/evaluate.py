@@ -1,4 +1,4 @@
-"""`faster-diffusion evaluate`: arms judged by the images they draw and by what that costs."""
+"""`faster-diffusion evaluate`: arms judged by the images they generate and by what that costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .. import demo
 from ..arms import Arm, read_arms
 from ..evaluation import METRICS, Judges, report
 from ..evaluation import evaluate as run
-from ..evaluation.dry_run import Model, forecast
+from ..evaluation.dry_run import Model, requirements
 from ..evaluation.features import EMBEDDED
 from ..evaluation.line_up import DEFAULT_ARMS, line_up
 from ..generation import loading, requests
@@ -65,9 +65,9 @@ def evaluate(
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images drawn at once.")] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images generated at once.")] = 8,
     frames: Annotated[
-        int | None, typer.Option(min=2, help="Draw videos of so many frames; a model of images by Text2Video-Zero.")
+        int | None, typer.Option(min=2, help="Generate videos of so many frames; a model of images by Text2Video-Zero.")
     ] = None,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
@@ -76,7 +76,7 @@ def evaluate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything but the weights, and stop.")] = False,
     out: Annotated[Path, typer.Option(help="A folder; a run that was stopped there goes on.")] = Path("runs/evaluate"),
 ) -> None:
-    """Draws the same prompts with every arm and judges them: likeness, quality, time. Writes report.html."""
+    """Samples the same prompts with every arm and judges them: fidelity, quality, time. Writes report.html."""
     check_extra()
     options.check_solver(scheduler)
     embedded = model in demo.available()
@@ -95,7 +95,7 @@ def evaluate(
     )
     device = loading.check_device(device)
     loading.check_dtype(dtype, device)
-    foreseen = forecast(contest, wanted, settings, judges, [_known(name, scheduler) for name in names], out, device)
+    foreseen = requirements(contest, wanted, settings, judges, [_known(name, scheduler) for name in names], out, device)
     if dry_run:
         typer.echo(f"{' then '.join(names)}: {len(wanted)} prompts, {len(contest)} arms.")
         for each in contest:

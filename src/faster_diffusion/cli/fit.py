@@ -26,7 +26,7 @@ def fit(
     prompts: Annotated[
         Path | None, typer.Option(help="Text, .jsonl, COCO captions (.json), or a folder of pictures with captions.")
     ] = None,
-    fitted: Annotated[int, typer.Option(min=1, help="Prompts that it is fitted to, all drawn at once.")] = 8,
+    fitted: Annotated[int, typer.Option(min=1, help="Prompts that it is fitted to, all sampled at once.")] = 8,
     held_out: Annotated[int, typer.Option(min=0, help="Prompts after these that show whether others gain.")] = 4,
     reference: Annotated[
         str | None, typer.Option(help="The run that it should go along with; 150 steps of its own solver by default.")

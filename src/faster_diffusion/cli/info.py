@@ -1,4 +1,4 @@
-"""`faster-diffusion info`: a model's stages, their share of the FLOPs, and what a plan saves, from its config alone."""
+"""`faster-diffusion info`: a model's stages, their part of the FLOPs, and what a plan saves, from its config alone."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -27,15 +27,15 @@ class Stage:
     name: str
     part: str  # "encoder": reused on steps that are not key; "decoder": computed at every step
     flops: int
-    share: float  # of the whole call, 0 to 1
+    fraction: float  # of the whole call, 0 to 1
 
 
 @dataclass(frozen=True)
-class Plan:
+class Savings:
     """What a plan saves of the network's FLOPs; where arithmetic binds, `speed_up` is what it gains."""
 
     key_steps: str
-    orders: tuple[int, ...]
+    step_indices: tuple[int, ...]  # of the key steps
     steps: int
     flops_baseline: int
     flops: int
@@ -60,7 +60,7 @@ def info(
     key_steps: options.KeyStepsOption = "paper",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Shows a model's stages, their share of the FLOPs, and what a plan saves. Loads no weights."""
+    """Shows a model's stages, their fraction of the FLOPs, and what a plan saves. Loads no weights."""
     config = _network_config(model)
     cls = _network_class(config)
     factor = _pixels_per_latent(model)
@@ -75,7 +75,7 @@ def info(
         Stage(name, "encoder" if name in encoder else "decoder", count, count / total) for name, count in flops.items()
     ]
     acceleration = options.Acceleration(key_steps, parallel=True, prior_noise=False)
-    plan = _plan(acceleration, acceleration.orders(steps, (cls.__name__,)), steps, stages)
+    plan = _savings(acceleration, acceleration.orders(steps, (cls.__name__,)), steps, stages)
     facts = {
         "model": model,
         "network": type(network).__name__,
@@ -84,20 +84,22 @@ def info(
         "pixels": [height * factor, width * factor],
     }
     if as_json:
-        derived = {"flops_untouched": plan.flops_baseline, "saved": plan.saved, "speed_up": plan.speed_up}
-        typer.echo(json.dumps({**facts, "stages": [asdict(s) for s in stages], "plan": {**asdict(plan), **derived}}))
+        former = {"orders": plan.step_indices, "flops_untouched": plan.flops_baseline}  # names of earlier versions
+        derived = {"saved": plan.saved, "speed_up": plan.speed_up}
+        shown = [{**asdict(stage), "share": stage.fraction} for stage in stages]
+        typer.echo(json.dumps({**facts, "stages": shown, "plan": {**asdict(plan), **derived, **former}}))
     else:
         _show(facts, stages, plan)
 
 
-def _plan(acceleration: options.Acceleration, orders: tuple[int, ...], steps: int, stages: list[Stage]) -> Plan:
+def _savings(acceleration: options.Acceleration, keys: tuple[int, ...], steps: int, stages: list[Stage]) -> Savings:
     total = sum(stage.flops for stage in stages)
     encoder = sum(stage.flops for stage in stages if stage.part == "encoder")
-    flops = steps * total - (steps - len(orders)) * encoder
-    return Plan(acceleration.key_steps, orders, steps, steps * total, flops)
+    flops = steps * total - (steps - len(keys)) * encoder
+    return Savings(acceleration.key_steps, keys, steps, steps * total, flops)
 
 
-def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
+def _show(facts: dict[str, Any], stages: list[Stage], plan: Savings) -> None:
     console = Console()
     guidance = "with" if facts["latents"][0] == GUIDED else "without"
     console.print(
@@ -110,13 +112,13 @@ def _show(facts: dict[str, Any], stages: list[Stage], plan: Plan) -> None:
     unit, scale = ("GFLOP", 1e9) if total >= 1e10 else ("MFLOP", 1e6)
     table = Table("stage", "part", show_footer=True)
     table.add_column(f"{unit} a step", justify="right", footer=f"{total / scale:,.1f}")
-    table.add_column("share", justify="right", footer="100.0 %")
+    table.add_column("fraction", justify="right", footer="100.0 %")
     for stage in stages:
-        table.add_row(stage.name, stage.part, f"{stage.flops / scale:,.1f}", f"{stage.share:.1%}".replace("%", " %"))
+        table.add_row(stage.name, stage.part, f"{stage.flops / scale:,.1f}", f"{stage.fraction:.1%}".replace("%", " %"))
     console.print(table)
     console.print(
-        f"Key steps {plan.key_steps}: the encoder runs in {len(plan.orders)} of {plan.steps} steps "
-        f"({', '.join(map(str, plan.orders))}).\n"
+        f"Key steps {plan.key_steps}: the encoder runs in {len(plan.step_indices)} of {plan.steps} steps "
+        f"({', '.join(map(str, plan.step_indices))}).\n"
         f"Network FLOPs of a run: {plan.flops_baseline / scale:,.0f} -> {plan.flops / scale:,.0f} {unit}, "
         f"{plan.saved:.1%} saved; {plan.speed_up:.2f}x where arithmetic is what takes the time.",
         highlight=False,
@@ -132,7 +134,8 @@ def _network_config(model: str) -> dict[str, Any]:
         component = "unet" if "unet" in index else "transformer" if transformer else ""
         if not component:
             raise CliError(
-                f"{model} is a {index.get('_class_name')}, which has no UNet. Networks known: {', '.join(LAYOUTS)}."
+                f"{model} is a {index.get('_class_name')}, which has no network that is known. "
+                f"Known: {', '.join(LAYOUTS)}."
             )
     config = loading.read_config(model, f"{component}/config.json" if component else "config.json")
     if config is None:

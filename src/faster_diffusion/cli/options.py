@@ -23,7 +23,7 @@ KeyStepsOption = Annotated[
     typer.Option(
         "--key-steps",
         metavar="SPEC",
-        help="Where the encoder runs: paper, uniform:N, progressive, all, another preset, or orders such as 0,2,5,10.",
+        help="Where the encoder runs: paper, uniform:N, progressive, all, another preset, or steps such as 0,2,5,10.",
     ),
 ]
 ParallelOption = Annotated[
@@ -81,7 +81,7 @@ class Acceleration:
         parsed = self._parsed().for_classes(classes)
         beyond = [key for key in parsed.rule.keys if key >= calls] if isinstance(parsed.rule, Explicit) else []
         if beyond:
-            raise CliError(f"Key step {beyond[0]} is out of range: this run has the orders 0 to {calls - 1}.")
+            raise CliError(f"Key step {beyond[0]} is out of range: this run has the steps 0 to {calls - 1}.")
         return parsed.orders(calls)
 
     def config(self) -> PropagationConfig:

@@ -47,7 +47,7 @@ def tune(
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images drawn at once in the search.")] = 4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images generated at once in the search.")] = 4,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
     rounds: Annotated[int, typer.Option(min=0, help="Times that every time is measured; 0 estimates.")] = 7,
@@ -87,7 +87,7 @@ def tune(
         name=model,
         progress=sys.stderr.isatty(),
     )
-    typer.echo(f"{report.markdown(found)}\nProfiles: {out / 'profiles'}; picture: {out / 'front.png'}")
+    typer.echo(f"{report.markdown(found)}\nProfiles: {out / 'profiles'}; picture: {out / 'pareto-front.png'}")
 
 
 def _check_reference(spec: str) -> None:

@@ -36,7 +36,7 @@ def video(
     device: options.DeviceOption = None,
     out: Annotated[Path, typer.Option(help="A .gif or .webp file.")] = Path("video.gif"),
 ) -> None:
-    """Makes a video. A model that draws images makes one by Text2Video-Zero."""
+    """Makes a video. A model of images makes one by Text2Video-Zero."""
     if out.suffix.lower() not in (".gif", ".webp"):
         raise CliError(f"--out {out} is neither a .gif nor a .webp file.")
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)

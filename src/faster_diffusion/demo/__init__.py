@@ -33,6 +33,9 @@ def load(name: str = "scenes", **from_pretrained: Any) -> DiffusionPipeline:
     """An embedded model as a stock diffusers pipeline, in float32 unless told otherwise. No network.
 
     What goes on top of a model, such as "scenes-canny", comes with it. Takes what `from_pretrained` takes.
+
+    Raises:
+        ValueError: there is no such model.
     """
     from diffusers import DiffusionPipeline
 
@@ -42,13 +45,21 @@ def load(name: str = "scenes", **from_pretrained: Any) -> DiffusionPipeline:
 
 
 def pipeline_folder(name: str = "scenes") -> Path:
-    """The diffusers folder of an embedded model; of what goes on top of a model, that model's."""
+    """The diffusers folder of an embedded model; of what goes on top of a model, that model's.
+
+    Raises:
+        ValueError: there is no such model.
+    """
     folder = _folder(name)
     return folder if _is_pipeline(folder) else _folder(name.partition("-")[0])
 
 
 def profile(model: str = "scenes", name: str = "fastest-at-35dB") -> Path:
-    """A tuned profile of an embedded model, for `fd.enable(pipe, key_steps=...)`; see the page on tuning."""
+    """A tuned profile of an embedded model, for `fd.enable(pipe, key_steps=...)`; see the page on tuning.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
     path = _PROFILES / model / f"{name}.json"
     if not path.is_file():
         have = ", ".join(sorted(f"{file.parent.name} {file.stem}" for file in _PROFILES.glob("*/*.json")))
@@ -70,7 +81,14 @@ def prompts(n: int = 6, seed: int = 0) -> list[str]:
 def clip_score(images: list, prompts: str | list[str], name: str = "scenes") -> list[float]:
     """How well each image fits its prompt: the cosine between their embeddings in the packaged CLIP, -1 to 1.
 
-    Of the caption of a clip it is told the scene alone: it never saw a motion.
+    Of the caption of a clip it is given the scene alone: it never saw a motion.
+
+    Args:
+        images: PIL images, or uint8 arrays (H, W, 3).
+        prompts: one for all, or one for each.
+
+    Raises:
+        ValueError: there are not as many prompts as images, or there is no such model.
     """
     import torch
 

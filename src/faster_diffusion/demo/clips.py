@@ -26,7 +26,7 @@ VERBS = {"sphere": "rolls", "ring": "rolls", "cube": "slides", "cone": "slides"}
 ANY_VERB = "moves"
 
 LEAST = 8.0  # pixels that a thing moves in a clip that moves
-MOST_SHOWN = 0.75  # share of the frames in which it must be itself
+MOST_SHOWN = 0.75  # fraction of the frames in which it must be itself
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ _MOTION = re.compile(rf"(.+?) (?:{_VERBS}) ({'|'.join(DIRECTIONS)})(| on .+)")
 
 
 def parse(text: str) -> Clip:
-    """The clip that `text` says: the inverse of `caption`."""
+    """The clip that `text` says: the inverse of `caption`.
+
+    Raises:
+        ValueError: it is no caption of a clip.
+    """
     match = _MOTION.fullmatch(" ".join(text.lower().split()).rstrip("."))
     if match is None:
         raise ValueError(f"{text!r} is no clip; one reads like 'a small blue cube slides up on a grey background'")

@@ -15,7 +15,7 @@ import numpy as np
 from .scenes import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, Scene, parse, silhouette
 
 CHROMA = 45  # least difference between the largest and the smallest of red, green, blue in a thing; 0 to 255
-SATURATION = 0.27  # least chroma in a thing as a share of its largest component: beige has less
+SATURATION = 0.27  # least chroma in a thing as a fraction of its largest component: beige has less
 EDGE = 0.5  # of the chroma just inside: where a soft edge is cut
 SPECK = 24  # pixels; smaller patches of colour are no things
 FIELD = 24  # side of the square in which outlines are compared

@@ -55,7 +55,11 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One or two things; `relation` says where the first lies, seen from the second. A background of None is "any"."""
+    """One or two things; `relation` says where the first lies, seen from the second. A background of None is "any".
+
+    Raises:
+        ValueError: there are none or more than two, they do not differ, or a word is unknown.
+    """
 
     things: tuple[Thing, ...]
     relation: str | None = None
@@ -99,7 +103,11 @@ _SCENE = re.compile(rf"{_THING}(?: ({'|'.join(RELATIONS)}) {_THING})?(?: on an? 
 
 
 def parse(text: str) -> Scene:
-    """The scene that `text` says: the inverse of `caption`."""
+    """The scene that `text` says: the inverse of `caption`.
+
+    Raises:
+        ValueError: it is no caption of a scene.
+    """
     match = _SCENE.fullmatch(" ".join(text.lower().split()).rstrip("."))
     if match is None:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Evaluation: ways of sampling one pipeline, judged by the images they draw and by what that costs.
+"""Evaluation: ways of sampling one pipeline, judged by the images they generate and by what that costs.
 
     from faster_diffusion.evaluation import evaluate, read_prompts
 

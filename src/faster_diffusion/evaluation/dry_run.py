@@ -1,4 +1,4 @@
-"""What a run will do and need, told before any weights are loaded."""
+"""What a run will do and need, estimated before any weights are loaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Requirements:
     """A run before it is started."""
 
     images: int
@@ -52,7 +52,7 @@ class Forecast:
         return "\n".join(lines + [f"Not measured: {reason}." for reason in self.not_measured])
 
 
-def forecast(
+def requirements(
     arms: Sequence[Arm],
     prompts: Sequence[Prompt],
     settings: Settings,
@@ -60,7 +60,7 @@ def forecast(
     models: Sequence[Model],
     out: Path,
     device: str,
-) -> Forecast:
+) -> Requirements:
     """What a run takes.
 
     Raises:
@@ -83,7 +83,7 @@ def forecast(
     if needed > free:
         raise ValueError(f"{out} may need {needed / 1e9:,.1f} GB, but {free / 1e9:,.1f} GB are free there.")
     columns = judges.columns(judges.material(prompts, device, size, settings.frames)).values()
-    return Forecast(
+    return Requirements(
         images,
         calls,
         needed,
@@ -94,14 +94,14 @@ def forecast(
 
 
 def check_installed(arm: Arm) -> None:
-    """Refuses an arm whose peers are not installed.
+    """Refuses an arm whose third-party methods are not installed.
 
     Raises:
         ImportError: says what to install.
     """
-    for peer in arm.peers:
+    for method in arm.third_party:
         try:
-            with peer.applied(None):
+            with method.applied(None):
                 pass
         except ValueError:
             continue  # it is installed, and refuses to be put on nothing

@@ -1,4 +1,4 @@
-"""Draws what a run lacks, all arms in turn, so that what the machine does meanwhile falls on all alike."""
+"""Generates what a run lacks, all arms in turn, so that what the machine does meanwhile falls on all alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..arms import Arm
 from ..generation.prompts import Prompt
-from ..generation.sampling import Settings, draw, quiet, sampling_as
+from ..generation.sampling import Settings, generate, quiet, sampling_as
 from ..measuring.cost import measured
 from ..measuring.flops import count_flops
 from ..measuring.store import Store
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class Turns:
-    """The arms that draw, and what they draw.
+    """The arms in turn, and what they generate.
 
     Args:
         indispensable: names of arms without which there is nothing to compare with.
@@ -37,16 +37,16 @@ class Turns:
     settings: Settings
     store: Store
     indispensable: Sequence[str]
-    failed: dict[str, str] = field(default_factory=dict)  # by arm, why it draws nothing
+    failed: dict[str, str] = field(default_factory=dict)  # by arm, why it generates nothing
 
-    def draw(self, progress: bool) -> None:
-        """Draws what is missing, every other batch backwards. The image whose operations are counted warms up.
+    def generate(self, progress: bool) -> None:
+        """Generates what is missing, every other batch backwards. The image whose operations are counted warms up.
 
-        An arm that fails is left out; what it has drawn is kept, should it be tried again.
+        An arm that fails is left out; what it has generated is kept, should it be tried again.
         """
         networks = [network for pipe in self.pipes for network in networks_of(pipe)]
         total = len(self.arms) * self.store.count
-        with quiet(self.pipes), tqdm(total=total, desc="drawing", unit="image", disable=not progress) as bar:
+        with quiet(self.pipes), tqdm(total=total, desc="sampling", unit="image", disable=not progress) as bar:
             for arm in self.arms:
                 if self.store.record(arm.name, "flops") is None:
                     count = self._try(arm, self.prompts[:1], partial(count_flops, networks))
@@ -55,18 +55,18 @@ class Turns:
             for number, batch in enumerate(self.store.batches):
                 for arm in self.arms[:: -1 if number % 2 else 1]:
                     if arm.name not in self.failed and not self.store.done(arm.name, batch):
-                        drawn = self._try(arm, [self.prompts[index] for index in batch], partial(measured, networks))
-                        if drawn is not None:
-                            self.store.put(arm.name, batch, drawn[0], drawn[1].to_dict())
+                        made = self._try(arm, [self.prompts[index] for index in batch], partial(measured, networks))
+                        if made is not None:
+                            self.store.put(arm.name, batch, made[0], made[1].to_dict())
                     bar.update(len(batch))
 
     def _try(
         self, arm: Arm, prompts: Sequence[Prompt], watch: Callable[[Callable[[], list[Any]]], Result]
     ) -> Result | None:
-        """What ``watch`` gives of an arm that draws; none if the arm cannot."""
+        """What ``watch`` gives of an arm that samples; none if the arm cannot."""
         try:
             with sampling_as(arm, self.pipes):
-                return watch(partial(draw, arm, self.pipes, prompts, self.settings))
+                return watch(partial(generate, arm, self.pipes, prompts, self.settings))
         except Exception as error:
             if arm.name in self.indispensable:
                 raise

@@ -28,6 +28,9 @@ class Judges:
         clip: the network that says how well an image fits its prompt.
         real: a folder of real images; by default the pictures of the prompts, or rendered scenes if they are captions
             of these.
+
+    Raises:
+        ValueError: a metric is unknown.
     """
 
     metrics: Sequence[str] = tuple(METRICS)

@@ -16,7 +16,7 @@ DEFAULT_ARMS = (
 AS_IT_IS = "baseline"
 FEWER_STEPS = "fewer steps"  # or as many of another solver
 KEY_STEPS = "key steps"
-PEER = "other method"
+THIRD_PARTY = "third-party method"
 
 
 def line_up(arms: Sequence[Arm | str], references: Sequence[str] = ()) -> list[Arm]:
@@ -39,8 +39,8 @@ def line_up(arms: Sequence[Arm | str], references: Sequence[str] = ()) -> list[A
 
 def kind_of(arm: Arm) -> str:
     """What an arm does to the pipeline."""
-    if arm.peers:
-        return PEER
+    if arm.third_party:
+        return THIRD_PARTY
     if arm.propagation is not None:
         return KEY_STEPS
     return AS_IT_IS if arm == BASELINE else FEWER_STEPS

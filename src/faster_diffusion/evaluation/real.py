@@ -1,4 +1,4 @@
-"""Real images: what an arm's images should be like, whoever drew them."""
+"""Real images: what an arm's images should be like, whoever made them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def of_prompts(prompts: Sequence[Prompt], size: tuple[int, int], frames: int | N
     """The pictures that came with the prompts; drawn by code where the embedded models know such captions; else none.
 
     Args:
-        frames: of each video that is drawn; none if images are.
+        frames: of each video that is generated; none if images are.
     """
     paths = [prompt.picture for prompt in prompts if prompt.picture is not None]
     every = len(paths) == len(prompts) and frames is None

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..generation.prompts import Prompt
-from ..measuring.baseline import current, current_names
+from ..measuring.baseline import BASELINE, FORMERLY, current, current_names
 from .metrics import Value
+
+_KINDS = {FORMERLY: BASELINE, "other method": "third-party method"}  # as earlier versions wrote them
 
 EQUAL = "identical"  # how an infinite figure is written: JSON has no infinity
 
@@ -41,7 +43,7 @@ class ArmResult:
     name: str
     spec: str
     kind: str  # what it does, see `contest`
-    failed: str | None  # why it drew nothing
+    failed: str | None  # why it generated nothing
     values: Mapping[str, Value]
 
 
@@ -88,7 +90,7 @@ class Evaluation:
                 ArmResult(
                     names[name],
                     current(arm["spec"]),
-                    current(arm["kind"]),
+                    _KINDS.get(arm["kind"], arm["kind"]),
                     arm["failed"],
                     {key: _value(value) for key, value in {**arm["metrics"], **arm["times"]}.items()},
                 )

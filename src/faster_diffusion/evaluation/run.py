@@ -1,4 +1,4 @@
-"""An evaluation: arms draw the same prompts from the same seeds, in turn, and are judged by what they drew."""
+"""An evaluation: arms sample the same prompts from the same seeds, in turn, and are judged by their images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..generation.filmstrip import cut
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, check_askable, frames_drawn
 from ..measuring.extras import check_extra
-from ..measuring.fingerprint import fingerprint, versions
+from ..measuring.identity import identity, versions
 from ..measuring.machine import machine
 from ..measuring.store import Store
 from . import report
@@ -35,12 +35,12 @@ def evaluate(
     reports: bool = True,
     progress: bool = False,
 ) -> Evaluation:
-    """Draws every prompt with every arm, judges the images, and writes ``results.json`` and the images to ``out``.
+    """Samples every prompt with every arm, judges the images, and writes ``results.json`` and the images to ``out``.
 
     A run that was stopped is gone on with when it is called again with the same arguments.
 
     Args:
-        pipe: a pipeline that draws images or videos from prompts or classes, and from pictures where prompts have a
+        pipe: a pipeline that generates images or videos from prompts or classes, and from pictures where prompts have a
             start; or several, each of which goes on from the images of the one before, such as DeepFloyd-IF's stages.
         arms: ways of sampling (see ``Arm.parse``); the baseline is added if it is missing.
         prompts: see ``read_prompts`` and ``embedded_prompts``.
@@ -63,7 +63,7 @@ def evaluate(
         raise ValueError(f"{len(pipes)} pipelines need a number of steps each, not {len(settings.steps)}.")
     check_askable(pipes, prompts)
     settings = replace(settings, frames=frames_drawn(pipes[-1], settings))
-    parts = [fingerprint(part) for part in pipes]
+    parts = [identity(part) for part in pipes]
     manifest: dict[str, Any] = {
         "model": {"name": name, "parts": parts},
         "prompts": [replace(prompt, picture=None).to_dict() for prompt in prompts],
@@ -73,7 +73,7 @@ def evaluate(
     }
     store = Store(out, manifest, settings.batch_size)
     turns = Turns(pipes, contest, prompts, settings, store, [BASELINE.name, *judges.references])
-    turns.draw(progress)
+    turns.generate(progress)
     first = cut(store.image(BASELINE.name, 0), settings.frames or 1)[0]
     material = judges.material(prompts, parts[0]["device"], first.size, settings.frames)
     columns = judges.columns(material)

@@ -14,7 +14,7 @@ from ..demo.recognise import obeys
 
 
 def knows(texts: Sequence[str], frames: int | None = None) -> bool:
-    """Whether all texts are captions of scenes; or of clips, where videos of so many frames are drawn."""
+    """Whether all texts are captions of scenes; or of clips, where videos of so many frames are generated."""
     return _all(scenes.parse, texts) or (frames is not None and _all(clips.parse, texts))
 
 

@@ -40,7 +40,7 @@ class Comparison:
         return (
             f"Origin Pipeline: {before.call_seconds:.3f} seconds\n"
             f"Faster Diffusion: {after.call_seconds:.3f} seconds\n"
-            f"Speed-up: {before.unet_seconds / after.unet_seconds:.2f}x in the UNet "
+            f"Speed-up: {before.unet_seconds / after.unet_seconds:.2f}x in the network "
             f"({before.unet_seconds:.3f} -> {after.unet_seconds:.3f} s), "
             f"{before.call_seconds / after.call_seconds:.2f}x for the whole call"
         )

@@ -75,7 +75,11 @@ def folder_of(model: str) -> Path | None:
 
 
 def check_device(device: str | None) -> str:
-    """The device asked for, if it can be used; else the best there is."""
+    """The device asked for; the best there is if none is.
+
+    Raises:
+        InputError: it cannot be used.
+    """
     if device is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -1,4 +1,4 @@
-"""What is drawn: prompts from a file or a folder, each with a seed and, where there is one, a real picture of it."""
+"""Prompts from a file or a folder, each with a seed and, where there is one, a real picture of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CAPTION_KEYS = ("prompt", "text", "caption")
 
 @dataclass(frozen=True)
 class Prompt:
-    """One image to be drawn."""
+    """One image to be generated."""
 
     text: str
     seed: int
@@ -88,8 +88,8 @@ def seeded(prompts: Iterable[Prompt | str], seed: int = 0) -> list[Prompt]:
 def embedded_prompts(count: int, seed: int = 0, model: str = "scenes") -> list[Prompt]:
     """Captions that an embedded model never saw in training.
 
-    With one thing and with two things in turn; with one thing for a model that draws no more; of clips for one that
-    draws videos.
+    With one thing and with two things in turn; with one thing for a model that generates no more; of clips for one that
+    generates videos.
     """
     from ..demo import clips, scenes
 

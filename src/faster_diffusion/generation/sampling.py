@@ -1,4 +1,4 @@
-"""How images are drawn: a pipeline, or several that each go on from the images of the one before."""
+"""How images are generated: a pipeline, or several that each go on from the images of the one before."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ class Settings:
         guidance: guidance scale of the first pipeline; its own by default.
         negative: what no image should show.
         height: in pixels, as ``width``; the first pipeline's own by default.
-        batch_size: images drawn at once; an image depends on it by rounding alone.
+        batch_size: images generated at once; an image depends on it by rounding alone.
         frames: of each video; the pipeline's own number by default.
+
+    Raises:
+        ValueError: a number of steps or images is less than 1, or of frames less than 2.
     """
 
     steps: tuple[int, ...] = (50,)
@@ -81,13 +84,13 @@ def quiet(pipes: Sequence[Any]) -> Iterator[None]:
             pipe.set_progress_bar_config(**config)
 
 
-def draw(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings) -> list[Image.Image]:
+def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings) -> list[Image.Image]:
     """An image a prompt, each from a generator of its own, so that it does not depend on its batch.
 
     A video is an image too, of its frames side by side.
     """
     if len(prompts) > 1 and not videos.in_batches(pipes[0]):
-        return [image for prompt in prompts for image in draw(arm, pipes, [prompt], settings)]
+        return [image for prompt in prompts for image in generate(arm, pipes, [prompt], settings)]
     images = [_opened(prompt.start) for prompt in prompts if prompt.start is not None]
     for number, (pipe, steps) in enumerate(zip(pipes, settings.steps, strict=True)):
         # On the CPU, so that a seed means the same image on every device.
@@ -109,19 +112,19 @@ def draw(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Se
 
 
 def frames_drawn(pipe: Any, settings: Settings) -> int | None:
-    """Frames of each video that a pipeline draws; none if it draws images.
+    """Frames of each video that a pipeline generates; none if it generates images.
 
     Raises:
-        ValueError: it draws images, and frames are asked for; or only its call knows how many.
+        ValueError: it generates images, and frames are asked for; or only its call knows how many.
     """
     name = type(pipe).__name__
     if not videos.draws_videos(pipe):
         if settings.frames is not None:
-            raise ValueError(f"{name} draws images, not videos of {settings.frames} frames.")
+            raise ValueError(f"{name} generates images, not videos of {settings.frames} frames.")
         return None
     frames = settings.frames or videos.own_frames(pipe)
     if frames is None:
-        raise ValueError(f"{name} does not say how many frames it draws; give frames.")
+        raise ValueError(f"{name} does not say how many frames it generates; give frames.")
     return frames
 
 
@@ -149,22 +152,22 @@ def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
         _check_classes(first, prompts)
     for more in ("mask_image", "control_image", "video"):
         if more in parameters and parameters[more].default in (None, inspect.Parameter.empty):
-            raise ValueError(f"{name} needs a {more}; what it draws from a prompt, or from one picture, is evaluated.")
+            raise ValueError(f"{name} needs a {more}; only images from a prompt, or from one picture, are evaluated.")
     starts = [prompt.start is not None for prompt in prompts]
     if "image" in parameters and not all(starts):
         raise ValueError(f'{name} starts from a picture; give every prompt a "start".')
     if "image" not in parameters and any(starts):
         raise ValueError(f'{name} starts from no picture, but prompts have a "start".')
     if others and videos.draws_videos(first):
-        raise ValueError(f"{name} draws videos, which no pipeline here goes on from.")
+        raise ValueError(f"{name} generates videos, which no pipeline here goes on from.")
     for pipe in others:
         if not {"prompt", "image"} <= set(videos.call_parameters(pipe)):
-            raise ValueError(f"{type(pipe).__name__} draws no images from an image and a prompt.")
+            raise ValueError(f"{type(pipe).__name__} generates no images from an image and a prompt.")
 
 
 def _check_classes(pipe: Any, prompts: Sequence[Prompt]) -> None:
     if "class_labels" not in videos.call_parameters(pipe):
-        raise ValueError(f"{type(pipe).__name__} draws nothing from prompts or classes.")
+        raise ValueError(f"{type(pipe).__name__} generates nothing from prompts or classes.")
     unknown = [prompt.text for prompt in prompts if prompt.text not in (pipe.labels or {})]
     if unknown:
         known = ", ".join(list(pipe.labels or {})[:3])

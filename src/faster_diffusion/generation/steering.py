@@ -110,7 +110,7 @@ class Steering:
 
 
 def needs_image(pipe: Any) -> bool:
-    """Whether it makes something of a picture without a share of it that stays: upscalers, editing by instruction."""
+    """Whether it makes something of a picture without a part of it that stays: upscalers, editing by instruction."""
     parameters = signature(type(pipe).__call__).parameters
     return "image" in parameters and "strength" not in parameters and not _has_controlnet(pipe)
 

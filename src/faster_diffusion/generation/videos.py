@@ -1,4 +1,4 @@
-"""Pipelines that draw videos: how they are asked for a number of frames, and how they give them."""
+"""Pipelines that generate videos: how they are asked for a number of frames, and how they give them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _COUNTS = ("num_frames", "video_length")  # what pipelines call the number of fr
 
 
 def draws_videos(pipe: Any) -> bool:
-    """Whether a pipeline draws videos rather than images."""
+    """Whether a pipeline generates videos rather than images."""
     return not set(_COUNTS).isdisjoint(call_parameters(pipe))
 
 
 def as_video_pipeline(pipe: Any) -> Any:
-    """A pipeline that draws videos as it is; one that draws images as Text2Video-Zero, of the same parts.
+    """A pipeline that generates videos as it is; one that generates images as Text2Video-Zero, of the same parts.
 
     Raises:
         ValueError: it can be neither.
@@ -34,7 +34,7 @@ def as_video_pipeline(pipe: Any) -> Any:
     if draws_videos(pipe):
         return pipe
     if not isinstance(unwrap(network), UNet2DConditionModel):
-        raise ValueError(f"{type(pipe).__name__} draws no videos.")
+        raise ValueError(f"{type(pipe).__name__} generates no videos.")
     made: Any = TextToVideoZeroPipeline.from_pipe(pipe, requires_safety_checker=False)
     made.set_progress_bar_config(**bar_config(pipe))
     return made
@@ -47,12 +47,12 @@ def own_frames(pipe: Any) -> int | None:
 
 
 def in_batches(pipe: Any) -> bool:
-    """Whether a pipeline draws several videos, or images, at once. Text2Video-Zero draws one."""
+    """Whether a pipeline generates several videos, or images, at once. Text2Video-Zero generates one."""
     return "video_length" not in call_parameters(pipe)
 
 
 def asked(pipe: Any, steps: int, frames: int | None) -> dict[str, Any]:
-    """What a call of ``steps`` is given to draw videos of ``frames`` frames; of as many as it likes by default."""
+    """What a call of ``steps`` is given to generate videos of ``frames`` frames; of as many as it likes by default."""
     given: dict[str, Any] = {"output_type": "pil"}
     if frames is not None:
         given[next(name for name in _COUNTS if name in call_parameters(pipe))] = frames

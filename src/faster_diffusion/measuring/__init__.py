@@ -1,1 +1,1 @@
-"""Shared by the tools: time, FLOPs, memory, intervals, fingerprints, results on disk."""
+"""Shared by the tools: time, FLOPs, memory, intervals, identities, results on disk."""

@@ -1,4 +1,4 @@
-"""What drawing images costs: seconds of the call and of the networks in it, and peak memory."""
+"""What generating images costs: seconds of the call and of the networks in it, and peak memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from .timing import UNetTimer
+from .timing import NetworkTimer
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one call that drew ``images`` images."""
+    """Of one call that generated ``images`` images."""
 
     images: int
     call_seconds: float
@@ -28,16 +28,16 @@ class Cost:
         return asdict(self)
 
 
-def measured(networks: Sequence[nn.Module], draw: Callable[[], list[Any]]) -> tuple[list[Any], Cost]:
-    """What ``draw`` drew, and what that took."""
+def measured(networks: Sequence[nn.Module], generate: Callable[[], list[Any]]) -> tuple[list[Any], Cost]:
+    """What ``generate`` gives, and what that took."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     with ExitStack() as stack:
-        timers = [stack.enter_context(UNetTimer(network)) for network in networks]
+        timers = [stack.enter_context(NetworkTimer(network)) for network in networks]
         start = time.perf_counter()
-        images = draw()
+        images = generate()
         if cuda:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start

@@ -32,8 +32,8 @@ def bootstrap(values: Sequence[float], statistic: Callable[..., np.ndarray] = np
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def share(right: int, of: int) -> Interval:
-    """The interval of a share (Wilson 1927), which a bootstrap does not have where all or none are right."""
+def proportion(right: int, of: int) -> Interval:
+    """The interval of a proportion (Wilson 1927), which a bootstrap does not have where all or none are right."""
     from scipy.stats import binomtest
 
     interval = binomtest(right, of).proportion_ci(LEVEL, method="wilson")

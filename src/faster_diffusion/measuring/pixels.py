@@ -1,4 +1,4 @@
-"""Likeness of two pictures, pixel by pixel."""
+"""Fidelity of one picture to another, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ _WINDOW = 5  # pixels on each side of the middle of an SSIM window, which is a G
 
 
 def mean_square_error(image: Image.Image, reference: Image.Image) -> float:
-    """Of two pictures of one size with values 0 to 255."""
+    """Of two pictures of one size with values 0 to 255.
+
+    Raises:
+        ValueError: they are not of one size.
+    """
     if image.size != reference.size:
         raise ValueError(f"Pictures of {image.size} and {reference.size} pixels cannot be compared.")
     return float(np.mean(np.square(np.asarray(image, np.float64) - np.asarray(reference, np.float64))))
@@ -21,12 +25,20 @@ def decibels(mean_square: float) -> float:
 
 
 def psnr(image: Image.Image, reference: Image.Image) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures of one size; infinite for equal ones."""
+    """Peak signal-to-noise ratio in dB of two pictures of one size; infinite for equal ones.
+
+    Raises:
+        ValueError: they are not of one size.
+    """
     return decibels(mean_square_error(image, reference))
 
 
 def ssim(image: Image.Image, reference: Image.Image) -> float:
-    """Structural similarity (Wang et al. 2004), 1 for equal pictures: the mean over colours and all whole windows."""
+    """Structural similarity (Wang et al. 2004), 1 for equal pictures: the mean over colours and all whole windows.
+
+    Raises:
+        ValueError: they are too small for a window; see ``too_small``.
+    """
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure
 

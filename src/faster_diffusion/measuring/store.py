@@ -2,11 +2,11 @@
 
     manifest.json                     what the run is of; another run does not go on from it
     arms/00-baseline/00000.png       an image a prompt
-    arms/00-baseline/batch-00000.json  what drawing a batch took, written when its images are there
+    arms/00-baseline/batch-00000.json  what sampling a batch took, written when its images are there
     arms/00-baseline/flops.json
 
 Batches are the same consecutive prompts in every run, since an image may differ by rounding with its neighbours: one
-that was interrupted is drawn anew as a whole. One process at a time works in a folder.
+that was interrupted is generated anew as a whole. One process at a time works in a folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Store:
     Args:
         folder: made if it is not there.
         manifest: what the run is of, as JSON; ``"prompts"`` is a list and ``"arms"`` names the arms.
-        batch_size: images drawn at once.
+        batch_size: images generated at once.
 
     Raises:
         ValueError: the folder holds a run of something else.
@@ -56,16 +56,16 @@ class Store:
 
     @property
     def batches(self) -> list[range]:
-        """The numbers of the prompts that are drawn together."""
+        """The numbers of the prompts that are sampled together."""
         starts = range(0, self.count, self._batch_size)
         return [range(start, min(start + self._batch_size, self.count)) for start in starts]
 
     def done(self, arm: str, batch: range) -> bool:
-        """Whether a batch need not be drawn any more."""
+        """Whether a batch need not be generated any more."""
         return self.record(arm, _batch(batch)) is not None and all(self._path(arm, n).is_file() for n in batch)
 
     def put(self, arm: str, batch: range, images: Sequence[Image.Image], record: Mapping[str, Any]) -> None:
-        """Keeps a batch of images, and what drawing it took."""
+        """Keeps a batch of images, and what sampling it took."""
         for number, image in zip(batch, images, strict=True):
             write_whole(self._path(arm, number), _png(image))
         self.put_record(arm, _batch(batch), record)
@@ -80,7 +80,7 @@ class Store:
         return (self.image(arm, number) for number in range(self.count))
 
     def records(self, arm: str) -> list[dict[str, Any]]:
-        """What drawing each batch took."""
+        """What sampling each batch took."""
         records = (self.record(arm, _batch(batch)) for batch in self.batches)
         return [record for record in records if record is not None]
 

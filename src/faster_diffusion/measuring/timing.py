@@ -1,4 +1,4 @@
-"""Fair timing: arms interleaved in one process, warmed up, the time inside the UNet apart from the whole call."""
+"""Fair timing: arms interleaved in one process, warmed up, the time inside the network apart from the whole call."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def interleave(
     timings = {name: Timings() for name in arms}
     for number in range(warm_up + rounds):
         for name in list(arms)[:: -1 if number % 2 else 1]:
-            with within(name), UNetTimer(unet) as timer:
+            with within(name), NetworkTimer(unet) as timer:
                 start = time.perf_counter()
                 arms[name]()
                 _synchronise()
@@ -66,7 +66,7 @@ def interleave(
     return timings
 
 
-class UNetTimer:
+class NetworkTimer:
     """Sums the time spent in calls of a network while it is open, the acceleration engine's own work included."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -82,7 +82,7 @@ class UNetTimer:
             _synchronise()
         return self._seconds + sum(start.elapsed_time(end) / 1000 for start, end in self._events)
 
-    def __enter__(self) -> UNetTimer:
+    def __enter__(self) -> NetworkTimer:
         self._watched.__enter__()
         return self
 

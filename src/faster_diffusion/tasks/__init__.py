@@ -1,4 +1,4 @@
-"""What people do with pipelines besides drawing a prompt, accelerated or not."""
+"""What people do with pipelines besides sampling a prompt, accelerated or not."""
 
 from .local_blend import LocalBlend
 from .prompt_to_prompt import PromptToPrompt

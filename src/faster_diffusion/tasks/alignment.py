@@ -14,13 +14,19 @@ import torch
 def swapped(source: Sequence[int], target: Sequence[int], length: int) -> torch.Tensor:
     """Word swap: the n-th word takes the place of the n-th word, whatever the number of their tokens.
 
-    Words of equally many tokens exchange them one to one. Otherwise each token of the new word gets an equal share of
+    Words of equally many tokens exchange them one to one. Otherwise each token of the new word gets an equal part of
     what the tokens of the old word received together. So no attention is lost or gained: every row of A sums to 1.
 
     Args:
         source: how many tokens each word of the source prompt has.
         target: the same for the edited prompt, which has as many words.
         length: tokens of a padded prompt, with the start token before and the end token after the words.
+
+    Returns:
+        A, float32 (length, length).
+
+    Raises:
+        ValueError: the words do not fit ``length``.
     """
     tails = [length - 1 - sum(counts) for counts in (source, target)]  # the end token and padding
     if min(tails) < 1:
@@ -44,6 +50,9 @@ def refined(source: Sequence[int], target: Sequence[int], length: int) -> torch.
         source: token ids of the source prompt, from the start token to the end token.
         target: those of the edited prompt.
         length: tokens of a padded prompt.
+
+    Returns:
+        A, float32 (length, length).
     """
     padding = zip(range(len(source), length), range(len(target), length), strict=False)
     alignment = torch.zeros(length, length)

@@ -19,10 +19,10 @@ LAYERS = ("attn1.processor", "attn2.processor")  # those of transformer blocks
 
 @dataclass(frozen=True)
 class Edit:
-    """What happens to the attention maps of E edited prompts of L tokens. Shares are of the sampling steps, 0 to 1."""
+    """What happens to the attention maps of E edited prompts of L tokens. Fractions are of the steps, 0 to 1."""
 
     alignment: torch.Tensor  # (E, L, L): from the source's tokens to those of each edited prompt
-    share: torch.Tensor  # (E, L): for how long a token takes the source's map; 0 where it has no counterpart
+    fraction: torch.Tensor  # (E, L): for how long a token takes the source's map; 0 where it has no counterpart
     scale: torch.Tensor  # (E, L): what a token's map is multiplied by, in all steps
     self_share: float  # for how long self-attention looks where the source's does
     self_pixels: int  # only in layers of at most so many positions
@@ -36,13 +36,13 @@ class Edit:
             progress: the share of steps that are done.
         """
         aligned = torch.einsum("khpl,elj->ekhpj", source, self.alignment.to(source))
-        injected = (progress < self.share).to(own.device)[:, None, None, None]
+        injected = (progress < self.fraction).to(own.device)[:, None, None, None]
         scale = self.scale.to(own)[:, None, None, None]
         return scale * torch.where(injected, aligned, own)
 
     def edits_maps(self, progress: float) -> bool:
         """Whether cross-attention maps are edited at a step."""
-        return bool((progress < self.share).any() or (self.scale != 1).any())
+        return bool((progress < self.fraction).any() or (self.scale != 1).any())
 
     def edits_self(self, progress: float, pixels: int) -> bool:
         """Whether self-attention is the source's at a step."""
@@ -59,7 +59,7 @@ class Watcher(Protocol):
         """M_t and M*_t of a layer that runs, shape (prompts, images, heads, positions, L)."""
 
 
-class Control:
+class AttentionControl:
     """Edits attention over one call of a pipeline.
 
     Which step it is comes from whoever runs the loop, who sets ``step``. Calls of layers do not tell it: under encoder
@@ -80,7 +80,7 @@ class Control:
     ) -> None:
         self.step = 0
         self._edit, self._images, self._steps, self._watcher = edit, images, steps, watcher
-        self._prompts = 1 + len(edit.share)
+        self._prompts = 1 + len(edit.fraction)
 
     def attend(
         self,
@@ -97,6 +97,9 @@ class Control:
         Args:
             hidden: (rows, positions, channels).
             context: the prompts, shape (rows, L, width); ``None`` in self-attention.
+
+        Raises:
+            RuntimeError: the rows are not those of all prompts and images, once or, with guidance, twice.
         """
         rows = self._prompts * self._images
         for batch in (hidden,) if context is None else (hidden, context):
@@ -147,7 +150,7 @@ class Control:
 class ControlledAttention:
     """Stands in for the processor of an attention layer."""
 
-    def __init__(self, name: str, original: Callable[..., torch.Tensor], control: Control) -> None:
+    def __init__(self, name: str, original: Callable[..., torch.Tensor], control: AttentionControl) -> None:
         self._name, self._original, self._control = name, original, control
 
     def __call__(
@@ -165,7 +168,7 @@ class ControlledAttention:
 
 
 @contextmanager
-def controlled(network: Any, control: Control) -> Iterator[None]:
+def controlled(network: Any, control: AttentionControl) -> Iterator[None]:
     """Within it, ``control`` has the attention layers of a network. Afterwards they have their processors again."""
     before = network.attn_processors
     stand_ins = {

@@ -31,7 +31,7 @@ class LocalBlend:
         if not words:
             raise ValueError("LocalBlend.words is empty; name the words that are edited.")
         if not 0 <= self.threshold <= 1:
-            raise ValueError(f"LocalBlend.threshold is a share of the largest attention, 0 to 1; got {self.threshold}.")
+            raise ValueError(f"LocalBlend.threshold is a fraction of the most attention, 0 to 1; got {self.threshold}.")
 
 
 class Blending:

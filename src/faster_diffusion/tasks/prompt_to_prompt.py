@@ -10,9 +10,9 @@ from diffusers import DiffusionPipeline
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 
 from .alignment import refined, swapped
-from .attention import Control, Edit, controlled, has_cross_attention
+from .attention import AttentionControl, Edit, controlled, has_cross_attention
 from .local_blend import Blending, LocalBlend
-from .words import Prompt, read
+from .words import TokenisedPrompt, read
 
 
 class PromptToPrompt:
@@ -27,10 +27,10 @@ class PromptToPrompt:
         pipe: a Stable Diffusion pipeline.
         prompts: the source prompt, then one or more edited ones.
         kind: ``"replace"`` swaps words, the prompts have equally many; ``"refine"`` adds words, or leaves some out.
-        cross_steps: for which share of the steps words take the source's cross-attention maps (tau of the paper).
+        cross_steps: for which fraction of the steps words take the source's cross-attention maps (tau of the paper).
             More keeps more of the source's layout; less leaves the new words more freedom.
-        cross_steps_of: other shares for some words of the edited prompts.
-        self_steps: for which share of the steps self-attention is the source's. More keeps more of shapes.
+        cross_steps_of: other fractions for some words of the edited prompts.
+        self_steps: for which fraction of the steps self-attention is the source's. More keeps more of shapes.
         reweight: words of the edited prompts and what their attention is multiplied by, in all steps; -2 to 2 are
             sensible. To do only that, let the edited prompt be the source prompt.
         local_blend: keeps what the chosen words do not look at as in the source.
@@ -63,16 +63,16 @@ class PromptToPrompt:
             raise ValueError(f"prompts are the source prompt and at least one edited one; got {prompts!r}.")
         if kind not in ("replace", "refine"):
             raise ValueError(f'kind is "replace" or "refine"; got {kind!r}.')
-        for share in (cross_steps, self_steps, *(cross_steps_of or {}).values()):
-            if not 0 <= share <= 1:
-                raise ValueError(f"cross_steps and self_steps are shares of the steps, 0 to 1; got {share}.")
+        for fraction in (cross_steps, self_steps, *(cross_steps_of or {}).values()):
+            if not 0 <= fraction <= 1:
+                raise ValueError(f"cross_steps and self_steps are fractions of the steps, 0 to 1; got {fraction}.")
         self.pipe = pipe
         self.prompts = list(prompts)
         self._read = [self._tokens(prompt) for prompt in prompts]
         self._length: int = tokenizer.model_max_length
         alignment = torch.stack([self._align(edited, kind) for edited in self._read[1:]])
-        shares = self._per_token(cross_steps, cross_steps_of) * alignment.any(1)  # 0 for words without counterpart
-        self._edit = Edit(alignment, shares, self._per_token(1.0, reweight), self_steps, self_pixels)
+        fractions = self._per_token(cross_steps, cross_steps_of) * alignment.any(1)  # 0 for words without counterpart
+        self._edit = Edit(alignment, fractions, self._per_token(1.0, reweight), self_steps, self_pixels)
         self._blended = None if local_blend is None else self._tokens_to_blend(local_blend)
         self._threshold = 0.0 if local_blend is None else local_blend.threshold
 
@@ -103,7 +103,7 @@ class PromptToPrompt:
             raise ValueError("Prompt-to-prompt controls attention to words alone; unload the IP-Adapter and its image.")
         images, edited = num_images_per_prompt, len(self.prompts) - 1
         blending = None if self._blended is None else Blending(self._blended, self._threshold)
-        control = Control(self._edit, images, lambda: self.pipe.num_timesteps, blending)
+        control = AttentionControl(self._edit, images, lambda: self.pipe.num_timesteps, blending)
         if isinstance(negative_prompt, str):
             negative_prompt = [negative_prompt] * len(self.prompts)
         if isinstance(callback_on_step_end, PipelineCallback | MultiPipelineCallbacks):
@@ -132,12 +132,12 @@ class PromptToPrompt:
                 **kwargs,
             )[0]
 
-    def _tokens(self, text: str) -> Prompt:
+    def _tokens(self, text: str) -> TokenisedPrompt:
         """A text as the pipeline reads it: names of textual inversion stand for several tokens."""
         convert = getattr(self.pipe, "maybe_convert_prompt", lambda text, _: text)
         return read(self.pipe.tokenizer, convert(text, self.pipe.tokenizer))
 
-    def _align(self, edited: Prompt, kind: str) -> torch.Tensor:
+    def _align(self, edited: TokenisedPrompt, kind: str) -> torch.Tensor:
         source = self._read[0]
         if kind == "refine":
             return refined(source.tokens, edited.tokens, self._length)
@@ -168,7 +168,7 @@ class PromptToPrompt:
                 )
         return tokens
 
-    def _holding(self, word: str, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def _holding(self, word: str, prompts: Sequence[TokenisedPrompt]) -> torch.Tensor:
         """Where a word is in any of the prompts, bool of shape (prompts, L)."""
         places = torch.zeros(len(prompts), self._length, dtype=torch.bool)
         for place, prompt in zip(places, prompts, strict=True):

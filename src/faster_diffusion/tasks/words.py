@@ -9,7 +9,7 @@ WORD_END = "</w>"  # how CLIP's vocabulary spells the last token of a word
 
 
 @dataclass(frozen=True)
-class Prompt:
+class TokenisedPrompt:
     """A prompt as the text encoder reads it, without padding. Punctuation marks are words of their own."""
 
     text: str
@@ -21,7 +21,7 @@ class Prompt:
         """How many tokens each word has."""
         return [end - start for start, end in zip((1, *self.ends), self.ends, strict=False)]
 
-    def positions(self, phrase: Prompt) -> list[int]:
+    def positions(self, phrase: TokenisedPrompt) -> list[int]:
         """Positions of all tokens of a word, or of several in a row, wherever they occur; empty if they do not."""
         sought = phrase.tokens[1:-1]
         starts = (1, *self.ends)
@@ -29,7 +29,7 @@ class Prompt:
         return [start + offset for start in found for offset in range(len(sought))]
 
 
-def read(tokenizer: Any, text: str) -> Prompt:
+def read(tokenizer: Any, text: str) -> TokenisedPrompt:
     """Splits a text into tokens and words.
 
     Raises:
@@ -41,4 +41,4 @@ def read(tokenizer: Any, text: str) -> Prompt:
         raise ValueError(f"A prompt has {len(tokens)} tokens, the text encoder reads {length}; shorten {text!r}.")
     spelled, added = tokenizer.convert_ids_to_tokens(tokens), tokenizer.get_added_vocab()
     ends = (i + 1 for i, token in enumerate(spelled) if token.endswith(WORD_END) or token in added)
-    return Prompt(text, tokens, tuple(end for end in ends if 1 < end < len(tokens)))
+    return TokenisedPrompt(text, tokens, tuple(end for end in ends if 1 < end < len(tokens)))

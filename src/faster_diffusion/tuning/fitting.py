@@ -52,27 +52,27 @@ def fit(
 ) -> Profile:
     """Fits the correction of a short run, on this pipeline at this guidance scale.
 
-    All prompts are drawn at once, by the short run and by the reference.
+    Images of all prompts are generated at once, by the short run and by the reference.
 
     Args:
-        pipe: a pipeline that draws from prompts, or from classes.
+        pipe: a pipeline that generates from prompts, or from classes.
         arm: the short run: a solver and its steps, ``"ddim-trailing:8"``, or with a plan.
         prompts: the last ``held_out`` (by default a third) do not fit, but show whether others gain too. Texts get
             seeds that count up from ``seed``.
         settings: guidance, size.
         reference: the run of many steps that it should go along with, ``"dpm++-trailing:150"``; by default 150 steps of
             the arm's own solver, or a few more; with ``place`` 150 of DPM-Solver++.
-        place: whether to place the steps of the short run too, where the reference shows that they err least; see
-            `steps`. Its solver has to take timesteps of one's own, as that of ``"dpm++1-trailing:8"``.
+        place: whether to optimise the timesteps of the short run too: where the reference shows that it errs least;
+            see `steps`. Its solver has to take timesteps of one's own, as that of ``"dpm++1-trailing:8"``.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
         ``measured`` how far from the reference the last latents are, with and without, relative to their size.
 
     Raises:
-        ValueError: the arm has no steps of its own, its solver draws noise at every step or calls the network more
+        ValueError: the arm has no steps of its own, its solver adds noise at every step or calls the network more
             than once, the reference's solver scales latents otherwise, or the pipeline does not sample in a way that
-            can be followed; or its steps cannot be placed.
+            can be followed; or its timesteps cannot be optimised.
     """
     arm, settings = Arm.parse(arm) if isinstance(arm, str) else arm, settings or Settings()
     named = seeded(prompts, seed)
@@ -82,7 +82,7 @@ def fit(
         raise ValueError(f"Of {len(named)} prompts {held_out} are held out: at least one has to fit.")
     check_askable([pipe], named)
     if len(named) > 1 and not videos.in_batches(pipe):
-        raise ValueError(f"{type(pipe).__name__} draws one video at a time; give one prompt.")
+        raise ValueError(f"{type(pipe).__name__} generates one video at a time; give one prompt.")
     check_fits(pipe, arm, named[0], settings, place=place)
     if reference is None:
         own = Arm(arm.solver, steps * ceil(_REFERENCE_STEPS / steps))
@@ -92,20 +92,24 @@ def fit(
 
 
 def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings, *, place: bool = False) -> None:
-    """Raises ValueError if the first step of a short run shows that it cannot be fitted: before any long run."""
+    """Makes the first step of a short run, before any long one, to see whether it can be fitted.
+
+    Raises:
+        ValueError: it cannot; see `fit`.
+    """
     steps = _short(arm, pipe)[1]
     if place:
         if arm.propagation is not None:
-            raise ValueError(f"Steps are placed for runs that compute all of them; {arm.spec!r} has a plan.")
+            raise ValueError(f"Timesteps are optimised for runs that compute all of them; {arm.spec!r} has a plan.")
         if prompt.start is not None:
-            raise ValueError("Steps are placed for runs from noise alone; these start from a picture.")
+            raise ValueError("Timesteps are optimised for runs from noise alone; these start from a picture.")
         with arm.applied(pipe):
             pipe.scheduler.set_timesteps(steps)
             placement.signals(schedulers.placed(pipe.scheduler, pipe.scheduler.timesteps.tolist()), ())
     fitting = _Fitting(pipe, Path(), (), 1)
 
-    def check(prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
-        fitting.look(prediction, order, sample, once)
+    def check(prediction: torch.Tensor, step: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
+        fitting.look(prediction, step, sample, once)
         raise _Fits
 
     with suppress(_Fits), watched(network_of(pipe), fitting.listener.watch):
@@ -119,7 +123,10 @@ class _Fits(Exception):  # noqa: N818 - it is no error
 def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = False) -> Profile:
     """Fits a short run to a long one that was followed before, but for the last ``held_out`` prompts; see `fit`.
 
-    To place its steps, the long one must have been listened to.
+    To optimise its timesteps, the long one must have been listened to.
+
+    Raises:
+        ValueError: the arm cannot be fitted, or the long run's solver scales latents otherwise.
     """
     solver, steps = _short(arm, pipe)
     prompts, config = long.prompts, arm.propagation or PropagationConfig("all", prior_noise=None)
@@ -155,8 +162,8 @@ def _short(arm: Arm, pipe: Any) -> tuple[Solver, int]:
     """The solver and the steps of an arm, if it can be fitted."""
     if arm.step_count is None:
         raise ValueError(f"A correction is fitted for a number of steps, as in ddim-trailing:8; {arm.spec!r} has none.")
-    if arm.peers:
-        raise ValueError(f"A correction is fitted for a solver and a plan; leave {arm.peers[0].name} out.")
+    if arm.third_party:
+        raise ValueError(f"A correction is fitted for a solver and a plan; leave {arm.third_party[0].name} out.")
     if arm.propagation is not None and arm.propagation.correction is not None:
         raise ValueError(f"{arm.spec!r} has a correction already; leave it out to fit another.")
     with arm.applied(pipe):
@@ -187,27 +194,27 @@ class _Fitting:
         left_out = [(0.0,) * len(TERMS)] * (len(timesteps) - len(self._weights))
         return Correction((*left_out, *self._weights), *self.listener.shape, tuple(timesteps))
 
-    def change(self, prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
+    def change(self, prediction: torch.Tensor, step: int, sample: torch.Tensor, once: Once) -> torch.Tensor:
         """The prediction of a step with the best combination of its terms added."""
-        terms, gain, base = self.look(prediction, order, sample, once)
-        following = self._times[order + 1] if order + 1 < len(self._times) else float("-inf")
+        terms, gain, base = self.look(prediction, step, sample, once)
+        following = self._times[step + 1] if step + 1 < len(self._times) else float("-inf")
         missing = self._reference.at(following).to(base.device) - base
         weights = _least_squares((gain[..., None] * terms)[: self._rows], missing[: self._rows])
         self._weights.append(tuple(weights.tolist()))
         return self.listener.corrected(prediction, terms, weights.to(terms))
 
     def look(
-        self, prediction: torch.Tensor, order: int, sample: torch.Tensor, once: Once
+        self, prediction: torch.Tensor, step: int, sample: torch.Tensor, once: Once
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What can be combined at a step, how far that moves, and where it leads without correction."""
-        return self.listener.terms(order, sample), *self._gain(prediction, once)
+        return self.listener.terms(step, sample), *self._gain(prediction, once)
 
     def _gain(self, prediction: torch.Tensor, once: Once) -> tuple[torch.Tensor, torch.Tensor]:
         """How far a step moves with its prediction, by element, and where it leads without correction."""
         base, more = once(prediction), prediction.clone()
         if not self._weights and not torch.equal(base, once(prediction, 1)):
             raise ValueError(
-                "The solver draws noise at every step, so that no run leads where another does; not fitted."
+                "The solver adds noise at every step, so that no run leads where another does; not fitted."
             )
         more[:, : self.listener.shape[0]] += 1
         return once(more) - base, base

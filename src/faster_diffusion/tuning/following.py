@@ -15,7 +15,7 @@ from ..arms import Arm
 from ..engine.correction import Terms
 from ..engine.interception import watched
 from ..generation.prompts import Prompt
-from ..generation.sampling import Settings, draw, quiet
+from ..generation.sampling import Settings, generate, quiet
 from ..models import schedulers
 from ..models.pipelines import network_of
 from ..models.stages import layout_of
@@ -37,8 +37,8 @@ class Path:
         if after in (0, len(self.times)):
             return self.latents[after]
         before = self.times[after - 1]
-        share = (before - time) / (before - self.times[after])
-        return torch.lerp(self.latents[after - 1], self.latents[after], share)
+        part = (before - time) / (before - self.times[after])
+        return torch.lerp(self.latents[after - 1], self.latents[after], part)
 
     def errors(self, reference: Path, held_out: int) -> dict[str, float]:
         """How far the last latents are from those of another run, relative to their size, by split of the prompts."""
@@ -76,10 +76,10 @@ def follow(
     *,
     listen: bool = False,
 ) -> Followed:
-    """Draws prompts with an arm and keeps where its latents go.
+    """Samples prompts with an arm and keeps where its latents go.
 
     Args:
-        change: may change the predictions that steps are made of. It is given a prediction, the order of the step, the
+        change: may change the predictions that steps are made of. It is given a prediction, the index of the step, the
             latent as the network saw it, and what would come of it.
         timesteps: to go through instead of the arm's own.
         listen: whether to keep the first two of `Terms`, prediction and guidance, of every step, (B, C, ..., 2) on the
@@ -90,8 +90,8 @@ def follow(
     """
     listener, said = Listener(pipe), []
 
-    def keep(prediction: torch.Tensor, order: int, sample: torch.Tensor, _: Once) -> torch.Tensor:
-        said.append(listener.terms(order, sample)[..., :2].cpu())
+    def keep(prediction: torch.Tensor, step: int, sample: torch.Tensor, _: Once) -> torch.Tensor:
+        said.append(listener.terms(step, sample)[..., :2].cpu())
         return prediction
 
     with quiet([pipe]), arm.applied(pipe):
@@ -101,7 +101,7 @@ def follow(
             schedulers.used(scheduler, pipe),
             _following(scheduler, keep if listen else change) as path,
         ):
-            draw(arm, [pipe], prompts, settings)
+            generate(arm, [pipe], prompts, settings)
     return Followed(arm, tuple(prompts), settings, path, tuple(said))
 
 
@@ -121,15 +121,19 @@ class Listener:
         self._outputs.append(output[0])
         return output
 
-    def terms(self, order: int, sample: torch.Tensor) -> torch.Tensor:
-        """What can be combined at a step whose latent the network saw as ``sample``; see `Terms.at`."""
+    def terms(self, step: int, sample: torch.Tensor) -> torch.Tensor:
+        """What can be combined at a step whose latent the network saw as ``sample``, (B, C, ...); see `Terms.at`.
+
+        Raises:
+            ValueError: the network is not called once a step on what the scheduler steps.
+        """
         outputs, self._outputs = self._outputs, []
         times = len(outputs[0]) / len(sample) if len(outputs) == 1 else 0  # that the latents are in the batch
         if times in (1, 2):
             if self._terms is None:
                 self.shape = sample.shape[1], times == 2
                 self._terms = Terms(*self.shape, self._conditional)
-            terms = self._terms.at(order, outputs[0], torch.cat([sample] * int(times)))
+            terms = self._terms.at(step, outputs[0], torch.cat([sample] * int(times)))
             if terms.shape[:-1] == sample.shape:
                 return terms
         raise ValueError(

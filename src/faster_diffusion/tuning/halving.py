@@ -9,7 +9,7 @@ import numpy as np
 from ..measuring.intervals import LEVEL
 
 
-def front(costs: Mapping[str, float], merits: Mapping[str, float]) -> list[str]:
+def pareto_front(costs: Mapping[str, float], merits: Mapping[str, float]) -> list[str]:
     """Those that nothing beats in cost and merit at once, the cheapest first; of equals, the first."""
     best, kept = -np.inf, []
     for name in sorted(costs, key=lambda name: (costs[name], -merits[name])):
@@ -44,16 +44,16 @@ def dominated(costs: Mapping[str, float], scores: Mapping[str, Sequence[float]])
     return lost
 
 
-def survivors(costs: Mapping[str, float], scores: Mapping[str, Sequence[float]], share: float = 0.5) -> list[str]:
-    """Those that go on to more prompts, in their order: not dominated, and at most ``share`` of all.
+def survivors(costs: Mapping[str, float], scores: Mapping[str, Sequence[float]], fraction: float = 0.5) -> list[str]:
+    """Those that go on to more prompts, in their order: not dominated, and at most ``fraction`` of all.
 
     Where more are left, the fronts go first, one after another; the first one is kept whole.
     """
     lost = dominated(costs, scores)
     left = {name: float(np.mean(scores[name])) for name in costs if name not in lost}
-    room, kept = max(1, int(share * len(costs))), set[str]()
+    room, kept = max(1, int(fraction * len(costs))), set[str]()
     while left and len(kept) < room:
-        layer = front({name: costs[name] for name in left}, left)
+        layer = pareto_front({name: costs[name] for name in left}, left)
         kept.update(layer if not kept else layer[: room - len(kept)])
         left = {name: merit for name, merit in left.items() if name not in layer}
     return [name for name in costs if name in kept]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..arms import Arm
 from ..generation.prompts import Prompt
-from ..generation.sampling import Settings, draw
+from ..generation.sampling import Settings, generate
 from ..measuring.pixels import decibels, mean_square_error
 from ..measuring.store import Store, slug
 from .records import Records
@@ -47,29 +47,29 @@ class Lab:
         return Arm.parse(f"steps:{self.settings.steps[0]}")
 
     def batches(self, split: str) -> list[range]:
-        """The numbers of the prompts that are drawn together."""
+        """The numbers of the prompts whose images are generated together."""
         return self._store(self.reference, split).batches
 
-    def draw(self, arm: Arm, split: str, batch: range) -> list[Any]:
+    def generate(self, arm: Arm, split: str, batch: range) -> list[Any]:
         """The images of an arm for a batch."""
         with arm.applied(self.pipe):
-            return draw(arm, [self.pipe], [self.prompts[split][number] for number in batch], self.settings)
+            return generate(arm, [self.pipe], [self.prompts[split][number] for number in batch], self.settings)
 
     def measured(self, arm: Arm, split: str, batch: range) -> bool:
-        """Whether the likeness of a batch is known."""
+        """Whether the fidelity of a batch is known."""
         return _key(split, batch) in self.records.fidelity(arm)
 
     def measure(self, arm: Arm, split: str, batch: range) -> None:
-        """Draws a batch with an arm and keeps its likeness to the reference, if that is not known yet."""
+        """Generates a batch with an arm and keeps its fidelity to the reference, if that is not known yet."""
         known = self.records.fidelity(arm)
         if _key(split, batch) in known:
             return
-        images = self.draw(arm, split, batch)
-        likeness = {"psnr": self._psnr(images, self.reference, split, batch)}
+        images = self.generate(arm, split, batch)
+        fidelity = {"psnr": self._psnr(images, self.reference, split, batch)}
         full = replace(arm, propagation=None, name="")
         if arm.propagation is not None and full.spec in self._full and (split, batch.start) == (CALIBRATION, 0):
-            likeness["psnr_full"] = self._psnr(images, full, split, batch)
-        self.records.put_fidelity(arm, {**known, _key(split, batch): likeness})
+            fidelity["psnr_full"] = self._psnr(images, full, split, batch)
+        self.records.put_fidelity(arm, {**known, _key(split, batch): fidelity})
 
     def scores(self, arm: Arm, split: str, figure: str = "psnr", batches: int | None = None) -> list[float]:
         """Of every image of the first ``batches``, or of all that are measured; dB."""
@@ -88,7 +88,7 @@ class Lab:
     def _psnr(self, images: Sequence[Any], other: Arm, split: str, batch: range) -> list[float]:
         store = self._store(other, split)
         if not store.done(other.spec, batch):
-            self.keep(other, split, batch, self.draw(other, split, batch))
+            self.keep(other, split, batch, self.generate(other, split, batch))
         errors = (mean_square_error(image, store.image(other.spec, n)) for image, n in zip(images, batch, strict=True))
         return [decibels(max(error, _ROUNDING)) for error in errors]
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..arms import Arm
 from ..models import schedulers
 from ..models.schedulers import Solver
-from .halving import front
+from .halving import pareto_front
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point
 from .speed import Times
 
@@ -20,10 +20,10 @@ def own_solver(pipe: Any, names: Sequence[str]) -> str | None:
     return next((name for name in names if Solver.of(schedulers.make(name, pipe.scheduler.config)) == own), None)
 
 
-def front_of(points: Sequence[Point]) -> tuple[str, ...]:
+def pareto_front_of(points: Sequence[Point]) -> tuple[str, ...]:
     """Arms that nothing beats in time and fidelity at once, the fastest first."""
     ratios = {point.arm: point.ratio.value for point in points}  # which scatter less than seconds on a busy machine
-    return tuple(front(ratios, {point.arm: point.psnr.value for point in points}))
+    return tuple(pareto_front(ratios, {point.arm: point.psnr.value for point in points}))
 
 
 def compared(psnrs: Iterable[float], points: Sequence[Point], own: str | None, times: Times) -> tuple[Level, ...]:

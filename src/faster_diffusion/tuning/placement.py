@@ -38,7 +38,7 @@ def inner_products(predictions: Sequence[torch.Tensor]) -> np.ndarray:
 
 
 def signals(scheduler: Any, timesteps: Sequence[float]) -> np.ndarray:
-    """alpha^2 at timesteps, the share of the image in a latent there, (n,).
+    """alpha^2 at timesteps, the fraction of the image's variance in a latent there, (n,).
 
     Raises:
         ValueError: the noise schedule of ``scheduler`` is not known by ``alphas_cumprod``.
@@ -66,7 +66,7 @@ def influences(scheduler: Any) -> np.ndarray:
     return here - factor * np.append(ratio[1:], 0.0)
 
 
-def best_keys(gram: np.ndarray, influence: np.ndarray, budgets: Sequence[int]) -> dict[int, tuple[int, ...]]:
+def least_moving_keys(gram: np.ndarray, influence: np.ndarray, budgets: Sequence[int]) -> dict[int, tuple[int, ...]]:
     """For each number of key steps, those that move the image least if the rest is extrapolated linearly.
 
     The state is the last two key steps (a, b): reaching (b, c) costs what the steps between b and c do, extrapolated
@@ -103,12 +103,12 @@ def cheapest(costs: np.ndarray, counts: Sequence[int]) -> dict[int, tuple[int, .
 
 
 def _traced(origins: Sequence[np.ndarray], last: int, n: int) -> tuple[int, ...]:
-    orders, following = [last], n
+    chosen, following = [last], n
     for origin in reversed(origins):
-        before = int(origin[orders[0], following])
-        following = orders[0]
-        orders.insert(0, before)
-    return tuple(orders)
+        before = int(origin[chosen[0], following])
+        following = chosen[0]
+        chosen.insert(0, before)
+    return tuple(chosen)
 
 
 def _segments(gram: np.ndarray, influence: np.ndarray) -> np.ndarray:

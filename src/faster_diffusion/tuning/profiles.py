@@ -21,7 +21,7 @@ def choose(points: Sequence[Point], psnrs: Sequence[float], max_seconds: float |
 
     What is promised is the lower end of the interval on calibration.
     """
-    able = [point for point in points if not Arm.parse(point.arm).peers]
+    able = [point for point in points if not Arm.parse(point.arm).third_party]
     chosen = {}
     for psnr in sorted(set(psnrs)):
         for point in fastest(able, psnr):

@@ -2,8 +2,8 @@
 
 manifest.json            what is tuned; another tuning does not go on from it
 corrections/             profiles of short runs that are corrected
-calibration/, held-out/  images that others are compared with, see `evaluation.store`
-fidelity/ARM.json        likeness of an arm's images, batch by batch
+calibration/, held-out/  images that others are compared with, see `measuring.store`
+fidelity/ARM.json        fidelity of an arm's images, batch by batch
 speed.json               seconds a network call and a step, for ranking
 times.json               seconds of calls, round by round
 """

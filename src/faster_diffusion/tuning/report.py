@@ -1,4 +1,4 @@
-"""A tuning to read: ``tuning.md`` and the picture of its front."""
+"""A tuning to read: ``tuning.md`` and the picture of its Pareto front."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CURVES = ("#0072b2", "#56b4e9", "#999999", "#cc79a7", "#222222", "#8c564b")
 def write(found: Tuning, folder: Path) -> None:
     """Writes both."""
     (folder / "tuning.md").write_text(markdown(found), encoding="utf-8")
-    picture(found).savefig(folder / "front.png", dpi=130, facecolor="white")
+    picture(found).savefig(folder / "pareto-front.png", dpi=130, facecolor="white")
 
 
 def markdown(found: Tuning) -> str:
@@ -29,7 +29,7 @@ def markdown(found: Tuning) -> str:
 
 
 def picture(found: Tuning) -> Any:
-    """Likeness over time: plans as points, fewer steps as a curve a solver, the front as a line."""
+    """Fidelity over time: plans as points, fewer steps as a curve a solver, the Pareto front as a line."""
     from matplotlib.figure import Figure as Drawing
 
     drawing = Drawing(figsize=(8, 5), layout="constrained")
@@ -47,7 +47,8 @@ def picture(found: Tuning) -> Any:
         if kind == OTHER:
             for point, place in zip(some, zip(x, y, strict=True), strict=True):
                 axes.annotate(point.arm, place, (5, -3), textcoords="offset points", fontsize=6)
-    axes.plot(*_places([found.point(arm) for arm in found.front]), color=_LOOKS[PLAN][1], linewidth=1.5, label="front")
+    best = [found.point(arm) for arm in found.pareto_front]
+    axes.plot(*_places(best), color=_LOOKS[PLAN][1], linewidth=1.5, label="Pareto front")
     axes.set_xscale("log")
     axes.set_xlabel("time of a call, relative to the baseline")
     axes.set_ylabel(f"PSNR to {found.settings['reference']}, dB")
@@ -69,9 +70,9 @@ def _head(found: Tuning) -> Iterator[str]:
     times = f"the median of {rounds}" if rounds else "estimated from network calls and FLOPs"
     yield (
         f"Fidelity is PSNR to {settings['reference']}, the mean over {settings['prompts']['calibration']} prompts"
-        f"{f', guidance {guidance:g}' if guidance is not None else ''}; times are of a call that draws one image, "
+        f"{f', guidance {guidance:g}' if guidance is not None else ''}; times are of a call that generates one image, "
         f"{times}, relative to {found.points[0].arm}. Brackets are 95 % intervals. "
-        f"{found.tried} ways of sampling were drawn with"
+        f"{found.tried} ways of sampling were tried"
         f"{'.' if found.complete else ', and the budget ended before all were.'}"
     )
     yield ""
@@ -82,13 +83,13 @@ def _head(found: Tuning) -> Iterator[str]:
 
 
 def _front(found: Tuning) -> Iterator[str]:
-    yield "## Front: nothing is faster and nearer at once"
+    yield "## Pareto front: nothing is faster and nearer at once"
     yield ""
     rows = []
-    for arm in found.front:
+    for arm in found.pareto_front:
         point = found.point(arm)
-        likeness = (text(figure, ".1f") for figure in (point.psnr, point.held_out, point.psnr_full))
-        rows.append([shown(arm), *likeness, *(text(figure, ".3f") for figure in (point.ratio, point.seconds))])
+        fidelity = (text(figure, ".1f") for figure in (point.psnr, point.held_out, point.psnr_full))
+        rows.append([shown(arm), *fidelity, *(text(figure, ".3f") for figure in (point.ratio, point.seconds))])
     yield tables.markdown(["arm", "PSNR", "held-out", "to its full run", "time", "seconds"], rows)
 
 

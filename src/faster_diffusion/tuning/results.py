@@ -49,7 +49,12 @@ class Point:
     held_out: Figure | None  # the same as psnr on prompts that nothing was chosen by
     seconds: Figure  # of a call
     ratio: Figure  # of the time of the baseline, round by round
-    foretold: float  # seconds, from network calls and FLOPs
+    estimate: float  # seconds, from network calls and FLOPs
+
+    @property
+    def foretold(self) -> float:
+        """What `estimate` was called in earlier versions."""
+        return self.estimate
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,17 @@ class Tuning:
     settings: Mapping[str, Any]
     machine: Mapping[str, Any]
     points: tuple[Point, ...]  # all that were timed
-    front: tuple[str, ...]  # arms that nothing beats in time and fidelity at once, the fastest first
+    pareto_front: tuple[str, ...]  # arms that nothing beats in time and fidelity at once, the fastest first
     levels: tuple[Level, ...]
     profiles: Mapping[str, str]  # file -> arm
     unfit: Mapping[str, str]  # arm -> why it cannot be used
-    tried: int  # ways of sampling that were drawn with
+    tried: int  # ways of sampling that images were generated with
     complete: bool  # whether the budget was enough for all that was to be tried
+
+    @property
+    def front(self) -> tuple[str, ...]:
+        """What `pareto_front` was called in earlier versions."""
+        return self.pareto_front
 
     def point(self, arm: str) -> Point:
         """What was measured of an arm."""
@@ -90,16 +100,22 @@ class Tuning:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tuning:
-        """The inverse of ``to_dict``."""
-        points = tuple(Point(**_with_figures(point)) for point in content["points"])
+        """The inverse of ``to_dict``; reads what earlier versions wrote too."""
+        content = _renamed(content, front="pareto_front")
+        points = tuple(Point(**_with_figures(_renamed(point, foretold="estimate"))) for point in content["points"])
         levels = tuple(Level(**_with_figures(level)) for level in content["levels"])
-        return cls(**{**content, "points": points, "levels": levels, "front": tuple(content["front"])})
+        front = tuple(content["pareto_front"])
+        return cls(**{**content, "points": points, "levels": levels, "pareto_front": front})
 
 
 def shown(spec: str) -> str:
     """An arm to read: of the file of a correction the name only."""
     parts = [part.partition("corrected:") for part in spec.split(" + ")]
     return " + ".join(f"{before}{named}{Path(file).name if named else file}" for before, named, file in parts)
+
+
+def _renamed(fields: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in fields.items()}
 
 
 def _with_figures(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from ..arms import Arm
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, quiet
-from ..measuring.fingerprint import fingerprint
+from ..measuring.identity import identity
 from ..measuring.machine import machine
 from . import levels, speed
 from .records import Records
@@ -31,7 +31,7 @@ def retime(
     Args:
         found: files of corrections that it names have to be there.
         pipe: what was tuned, or a copy of it on another device or in another precision.
-        prompts: a call draws all of them.
+        prompts: a call generates images of all of them.
         out: a folder, which is made; times that are in it already are not measured again.
 
     Raises:
@@ -40,7 +40,7 @@ def retime(
     arms = [Arm.parse(point.arm) for point in found.points]
     asked = found.settings["settings"]
     settings = Settings(**{**asked, "steps": tuple(asked["steps"])})
-    records = Records(out, {"model": fingerprint(pipe), "arms": [arm.spec for arm in arms]})
+    records = Records(out, {"model": identity(pipe), "arms": [arm.spec for arm in arms]})
     with quiet([pipe]):
         own = levels.own_solver(pipe, Space(**found.settings["space"]).plain_solvers)
         times = speed.time(pipe, arms, prompts, settings, rounds, records, progress)
@@ -55,6 +55,6 @@ def retime(
         settings={**found.settings, "timed": {"images": len(prompts), "rounds": len(times[baseline])}},
         machine=machine(),
         points=points,
-        front=levels.front_of(points),
+        pareto_front=levels.pareto_front_of(points),
         levels=levels.compared((level.psnr for level in found.levels), points, own, times),
     )

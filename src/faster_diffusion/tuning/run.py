@@ -14,9 +14,9 @@ from tqdm import tqdm
 from ..arms import Arm
 from ..files import write_json
 from ..generation.prompts import Prompt, seeded
-from ..generation.sampling import Settings, check_askable, draw, quiet
+from ..generation.sampling import Settings, check_askable, generate, quiet
 from ..measuring.extras import check_extra
-from ..measuring.fingerprint import fingerprint, versions
+from ..measuring.identity import identity, versions
 from ..measuring.machine import machine
 from ..models.pipelines import network_of
 from ..options.profile import SUFFIX
@@ -32,8 +32,8 @@ from .speed import Speed, Times
 LEVELS = (25.0, 30.0, 35.0, 40.0, 45.0, 50.0)  # dB
 
 _OTHER_SEEDS = 1_000_000  # between the images that choose and those that corrections are fitted to
-_NOT_TOLD = "What it saves is not known, so that its time has to be measured (rounds)."
-_SEARCH = 0.6  # share of the budget after which nothing new is tried
+_NO_ESTIMATE = "What it saves is not known, so that its time has to be measured (rounds)."
+_SEARCH = 0.6  # fraction of the budget after which nothing new is tried
 
 
 def tune(
@@ -56,17 +56,17 @@ def tune(
     """Finds the fastest ways to sample a pipeline at a given fidelity, here and now, and writes profiles of them.
 
     Fidelity is PSNR to a run of many steps; it does not depend on the machine, times do. A tuning that was stopped is
-    gone on with when it is called again with the same arguments; with another space too, and what both share is not
-    drawn again.
+    gone on with when it is called again with the same arguments; with another space too, and what both have in common
+    is not generated again.
 
     Args:
-        pipe: a pipeline that draws images from prompts.
+        pipe: a pipeline that generates images from prompts.
         prompts: the first ``calibration`` (at most half of them) choose, the others confirm. Texts get seeds that count
             up from ``seed``.
         out: a folder, which is made.
-        settings: guidance, size, images drawn at once; its steps are those of the baseline.
+        settings: guidance, size, images generated at once; its steps are those of the baseline.
         min_psnr: dB that a profile is wanted for, beside those of ``LEVELS``.
-        max_seconds: of a call that draws one image; the best within them gets a profile too.
+        max_seconds: of a call that generates one image; the best within them gets a profile too.
         budget_minutes: about how long it may take; without it all of ``space`` is tried.
         space: what is tried.
         reference: the run of many steps, as an arm.
@@ -90,7 +90,7 @@ def tune(
     count = min(calibration, len(named) // 2)
     split = {CALIBRATION: named[:count], HELD_OUT: named[count:]}
     manifest: dict[str, Any] = {
-        "model": {"name": name, **fingerprint(pipe)},
+        "model": {"name": name, **identity(pipe)},
         "prompts": {key: [prompt.to_dict() for prompt in part] for key, part in split.items()},
         "settings": settings.to_dict(),
         "reference": Arm.parse(reference).spec,
@@ -103,32 +103,32 @@ def tune(
     until = None if budget_minutes is None else started + 60 * _SEARCH * budget_minutes
     with quiet([pipe]):
         own = levels.own_solver(pipe, space.plain_solvers)
-        rivals, unfit = _able(pipe, [lab.baseline, *space.rivals(own=own is None)])
+        baselines, unfit = _able(pipe, [lab.baseline, *space.baselines(own=own is None)])
         if not rounds:
-            unfit |= {arm.spec: _NOT_TOLD for arm in rivals if arm.peers}
-            rivals = [arm for arm in rivals if not arm.peers]
-        told = _speed(lab, space)
-        search.measured(lab, rivals, CALIBRATION, progress, "fewer steps")
+            unfit |= {arm.spec: _NO_ESTIMATE for arm in baselines if arm.third_party}
+            baselines = [arm for arm in baselines if not arm.third_party]
+        speeds = _speed(lab, space)
+        search.measured(lab, baselines, CALIBRATION, progress, "fewer steps")
         corrected, unfit_corrected = _corrected(lab, space, until, progress)
         plans, unfit_plans = _able(pipe, [*corrected, *space.plans(network_of(pipe), _placed(lab, space))])
-        costs = {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in (*rivals, *plans)}
+        costs = {arm.spec: speeds.estimate(arm, pipe, settings.steps[0]) for arm in (*baselines, *plans)}
         finalists, complete = search.best_plans(lab, plans, costs, until, progress)
         halved, unfit_halved = _able(pipe, without_guidance(finalists if complete else (), space.guidance))
         search.measured(lab, halved, CALIBRATION, progress, "half batches")
-        costs |= {arm.spec: told.foretell(arm, pipe, settings.steps[0]) for arm in halved}
+        costs |= {arm.spec: speeds.estimate(arm, pipe, settings.steps[0]) for arm in halved}
         finalists = search.leading(lab, list(dict.fromkeys([*finalists, *halved])), costs, None)
-        timed = [*rivals, *(decoded_otherwise(finalists) if rounds else finalists)]
+        timed = [*baselines, *(decoded_otherwise(finalists) if rounds else finalists)]
         times = (
             speed.time(pipe, timed, split[CALIBRATION][:1], settings, rounds, records, progress)
             if rounds
             else {arm.spec: [costs[arm.spec]] for arm in timed}
         )
-        points = _points(lab, rivals, timed, times, costs)
+        points = _points(lab, baselines, timed, times, costs)
         chosen = profiles.choose(points, (*LEVELS, min_psnr), max_seconds)
-        rival = [point.arm for psnr in LEVELS for point in profiles.fastest(points, psnr, FEWER_STEPS)]
-        confirmed = dict.fromkeys(_drawn_as(Arm.parse(arm), rivals) for arm in (*chosen.values(), *rival))
+        plain = [point.arm for psnr in LEVELS for point in profiles.fastest(points, psnr, FEWER_STEPS)]
+        confirmed = dict.fromkeys(_generated_as(Arm.parse(arm), baselines) for arm in (*chosen.values(), *plain))
         search.measured(lab, list(confirmed), HELD_OUT, progress, "held-out prompts")
-    points = _points(lab, rivals, timed, times, costs)
+    points = _points(lab, baselines, timed, times, costs)
     found = Tuning(
         model=manifest["model"],
         settings={
@@ -139,7 +139,7 @@ def tune(
         },
         machine=machine(),
         points=tuple(points),
-        front=levels.front_of(points),
+        pareto_front=levels.pareto_front_of(points),
         levels=levels.compared({*LEVELS, min_psnr}, points, own, times),
         profiles=chosen,
         unfit={**unfit, **unfit_corrected, **unfit_plans, **unfit_halved},
@@ -161,10 +161,11 @@ def _able(pipe: Any, arms: Iterable[Arm]) -> tuple[list[Arm], dict[str, str]]:
 def _speed(lab: Lab, space: Space) -> Speed:
     """Measured once for what a tuning reuses, so that its ranking stays the same."""
     known, reuse = lab.records.fact("speed"), space.fitting(network_of(lab.pipe))
-    if known is None or not known["shares"].keys() >= set(reuse):
-        known = Speed.told(lab.pipe, lab.prompts[CALIBRATION][:1], lab.settings, reuse).to_dict()
-        lab.records.put_fact("speed", known)
-    return Speed(**known)
+    if known is not None and (speed := Speed.from_dict(known)).fractions.keys() >= set(reuse):
+        return speed
+    measured = Speed.measured(lab.pipe, lab.prompts[CALIBRATION][:1], lab.settings, reuse)
+    lab.records.put_fact("speed", measured.to_dict())
+    return measured
 
 
 def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> tuple[list[Arm], dict[str, str]]:
@@ -199,54 +200,54 @@ def _placed(lab: Lab, space: Space) -> dict[tuple[str, int], dict[int, list[int]
     for solver, steps in space.runs:
         spec = f"{solver}:{steps}"
         if spec not in known:
-            known[spec] = {str(keys): list(orders) for keys, orders in _best_keys(lab, solver, steps).items()}
+            known[spec] = {str(keys): list(where) for keys, where in _least_moving_keys(lab, solver, steps).items()}
             lab.records.put_fact("placements", known)
-        placed[solver, steps] = {int(keys): orders for keys, orders in known[spec].items()}
+        placed[solver, steps] = {int(keys): where for keys, where in known[spec].items()}
     return placed
 
 
-def _best_keys(lab: Lab, solver: str, steps: int) -> Mapping[int, Sequence[int]]:
+def _least_moving_keys(lab: Lab, solver: str, steps: int) -> Mapping[int, Sequence[int]]:
     arm, batch = Arm.parse(f"{solver}:{steps}"), lab.batches(CALIBRATION)[0]
     with arm.applied(lab.pipe), placement.recorded(lab.pipe.scheduler) as predictions:
         prompts = [lab.prompts[CALIBRATION][number] for number in batch]
-        lab.keep(arm, CALIBRATION, batch, draw(arm, [lab.pipe], prompts, lab.settings))
+        lab.keep(arm, CALIBRATION, batch, generate(arm, [lab.pipe], prompts, lab.settings))
         try:
             influence = placement.influences(lab.pipe.scheduler)
         except ValueError:
             return {}
     if len(predictions) != len(influence):
         return {}
-    return placement.best_keys(placement.inner_products(predictions), influence, range(1, len(influence) + 1))
+    return placement.least_moving_keys(placement.inner_products(predictions), influence, range(1, len(influence) + 1))
 
 
 def _points(
-    lab: Lab, rivals: Sequence[Arm], arms: Sequence[Arm], times: Times, costs: Mapping[str, float]
+    lab: Lab, baselines: Sequence[Arm], arms: Sequence[Arm], times: Times, costs: Mapping[str, float]
 ) -> list[Point]:
     """All that is known of arms that were timed."""
     points = []
     for arm in arms:
-        measured = _drawn_as(arm, rivals)
+        measured = _generated_as(arm, baselines)
         full = lab.scores(measured, CALIBRATION, "psnr_full")
         held_out = lab.scores(measured, HELD_OUT) if lab.complete(measured, HELD_OUT) else []
         seconds, ratio = speed.figures(times, arm.spec, lab.baseline.spec)
-        kind = OTHER if arm.peers or arm.propagation else FEWER_STEPS
+        kind = OTHER if arm.third_party or arm.propagation else FEWER_STEPS
         points.append(
             Point(
                 arm=arm.spec,
-                kind=kind if arm in rivals else PLAN,
+                kind=kind if arm in baselines else PLAN,
                 psnr=Figure.mean(lab.scores(measured, CALIBRATION)),
                 psnr_full=Figure.mean(full) if full else None,
                 held_out=Figure.mean(held_out) if held_out else None,
                 seconds=seconds,
                 ratio=ratio,
-                foretold=costs[measured.spec],
+                estimate=costs[measured.spec],
             )
         )
     return points
 
 
-def _drawn_as(arm: Arm, rivals: Sequence[Arm]) -> Arm:
-    """The arm by whose images one is judged: all decoded at once, as the search draws plans."""
-    if arm.propagation is None or arm in rivals:
+def _generated_as(arm: Arm, baselines: Sequence[Arm]) -> Arm:
+    """The arm by whose images one is judged: all decoded at once, as the search generates the images of plans."""
+    if arm.propagation is None or arm in baselines:
         return arm
     return replace(arm, propagation=replace(arm.propagation, parallel=True), name="")

@@ -9,11 +9,11 @@ from statistics import fmean
 from tqdm import tqdm
 
 from ..arms import Arm
-from .halving import dominated, front, survivors
+from .halving import dominated, pareto_front, survivors
 from .lab import CALIBRATION, Lab
 
 _TIMED = 16  # plans whose seconds are measured, at most
-_KEPT = 0.5  # share of the plans that goes on to more prompts, at most
+_KEPT = 0.5  # fraction of the plans that goes on to more prompts, at most
 
 
 def measured(lab: Lab, arms: Sequence[Arm], split: str, progress: bool, about: str) -> None:
@@ -38,7 +38,7 @@ def best_plans(
             best = leading(lab, known, costs, seen)
             measured(lab, best, CALIBRATION, progress, "what leads")
             return leading(lab, best, costs, None), False
-        left, seen = survivors(*_standing(lab, alive, costs, upto), share=1 if upto == len(batches) else _KEPT), upto
+        left, seen = survivors(*_standing(lab, alive, costs, upto), fraction=1 if upto == len(batches) else _KEPT), upto
         alive = [arm for arm in alive if arm.spec in left]
     return leading(lab, alive, costs, None), True
 
@@ -58,16 +58,16 @@ def _measured_in_time(
 def _standing(
     lab: Lab, arms: Sequence[Arm], costs: Mapping[str, float], batches: int | None
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Foretold seconds and likeness by arm."""
+    """Estimated seconds and fidelity by arm."""
     scores = {arm.spec: lab.scores(arm, CALIBRATION, batches=batches) for arm in arms}
     return {spec: costs[spec] for spec in scores}, scores
 
 
 def leading(lab: Lab, arms: Sequence[Arm], costs: Mapping[str, float], batches: int | None) -> list[Arm]:
-    """The front, and what cannot be told from it, as many as are timed; the cheapest first."""
+    """The Pareto front, and what cannot be told from it, as many as are timed; the cheapest first."""
     seconds, scores = _standing(lab, arms, costs, batches)
     means = {spec: fmean(values) for spec, values in scores.items()}
-    best, lost = front(seconds, means), dominated(seconds, scores)
+    best, lost = pareto_front(seconds, means), dominated(seconds, scores)
     close = [spec for spec in seconds if spec not in best and spec not in lost]
     kept = {*best, *sorted(close, key=lambda spec: -means[spec])[: max(0, _TIMED - len(best))]}
     return sorted((arm for arm in arms if arm.spec in kept), key=lambda arm: costs[arm.spec])

@@ -26,13 +26,13 @@ class Space:
         forecasts: that carry the prediction to the steps between: degree, and damping if it is damped.
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
-        fewer: steps of plain runs, the rivals of plans.
+        fewer: steps of plain runs, the baselines that plans have to beat.
         corrected: steps of runs that are corrected, see `fitting`, evenly spaced.
-        fitted: prompts that these are fitted to, all drawn at once: those that choose, with other seeds.
-        placed: of runs that are corrected and have their steps placed, see `steps`.
+        fitted: prompts that these are fitted to, all generated at once: those that choose, with other seeds.
+        placed: steps of runs that are corrected at optimised timesteps, see `steps`.
         placed_by: solvers of these, which have to take timesteps.
-        guidance: shares of the steps after which plain runs, and the best plans, compute the conditional half alone.
-        beside: other rivals.
+        guidance: fractions of the steps after which plain runs, and the best plans, compute the conditional half alone.
+        beside: other baselines.
     """
 
     solvers: tuple[str, ...] = ("ddim-trailing", "unipc-trailing", "dpm++-karras")
@@ -67,7 +67,7 @@ class Space:
 
     @property
     def corrected_runs(self) -> list[tuple[str, int, bool]]:
-        """Solvers with few steps, to be corrected, and whether these are placed."""
+        """Solvers with few steps, to be corrected, and whether at optimised timesteps."""
         even = [(solver, steps, False) for solver in self.solvers for steps in self.corrected]
         return even + [(solver, steps, True) for solver in self.placed_by for steps in self.placed]
 
@@ -81,7 +81,7 @@ class Space:
         """Those of plain runs."""
         return list(dict.fromkeys((*self.solvers, *self.plain)))
 
-    def rivals(self, own: bool = True) -> list[Arm]:
+    def baselines(self, own: bool = True) -> list[Arm]:
         """What plans have to beat: fewer steps of each solver, the paper's plan, other methods.
 
         Args:
@@ -129,14 +129,14 @@ class Space:
                 yield f"{solver}:{steps} + uniform:{gap} + {reuse} + forecast:1"
 
 
-def without_guidance(plans: Sequence[Arm], shares: Sequence[float]) -> list[Arm]:
-    """Plans that compute the conditional half alone after some shares of their steps."""
+def without_guidance(plans: Sequence[Arm], fractions: Sequence[float]) -> list[Arm]:
+    """Plans that compute the conditional half alone after some fractions of their steps."""
     configs = [(plan, plan.propagation) for plan in plans]
     return [
-        replace(plan, propagation=replace(config, guidance_until=share), name="")
+        replace(plan, propagation=replace(config, guidance_until=fraction), name="")
         for plan, config in configs
         if config is not None and config.guidance_until is None and config.correction is None  # fitted with both
-        for share in shares
+        for fraction in fractions
     ]
 
 
@@ -155,14 +155,14 @@ def decoded_otherwise(plans: Sequence[Arm]) -> list[Arm]:
 
 def denser_early(steps: int, keys: int) -> list[int]:
     """Key steps whose gaps grow towards the end: ``keys`` different ones, the i-th near steps (i / keys)^1.5."""
-    orders: list[int] = []
+    chosen: list[int] = []
     for number in range(keys):
-        orders.append(max(round(steps * (number / keys) ** 1.5), orders[-1] + 1 if orders else 0))
-    return orders
+        chosen.append(max(round(steps * (number / keys) ** 1.5), chosen[-1] + 1 if chosen else 0))
+    return chosen
 
 
-def _text(orders: Sequence[int]) -> str:
-    return ",".join(map(str, orders)) + ("," if len(orders) == 1 else "")
+def _text(steps: Sequence[int]) -> str:
+    return ",".join(map(str, steps)) + ("," if len(steps) == 1 else "")
 
 
 def _fits(reuse: str, network: nn.Module) -> bool:

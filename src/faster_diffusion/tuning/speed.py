@@ -1,4 +1,4 @@
-"""Seconds of arms: foretold for the ranking of many, and measured, interleaved, for those that matter."""
+"""Seconds of arms: estimated for the ranking of many, and measured, interleaved, for those that matter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..arms import Arm
 from ..generation.prompts import Prompt
-from ..generation.sampling import Settings, draw
+from ..generation.sampling import Settings, generate
 from ..measuring.timing import interleave
 from ..models import schedulers
 from ..models.pipelines import network_of
@@ -22,7 +22,7 @@ from .results import Figure
 
 Times = dict[str, list[float]]  # seconds of every round by arm
 
-_FEW, _MANY = 6, 18  # steps of the runs that the speed is told from
+_FEW, _MANY = 6, 18  # steps of the runs that the speed is estimated from
 _TRIES = 3
 
 
@@ -33,10 +33,10 @@ class Speed:
     call: float
     step: float
     rest: float
-    shares: Mapping[str, float]  # what is reused -> the share of a network call that is still computed, by FLOPs
+    fractions: Mapping[str, float]  # what is reused -> the fraction of a network call that is still computed, by FLOPs
 
     @classmethod
-    def told(cls, pipe: Any, prompts: Sequence[Prompt], settings: Settings, reuse: Sequence[str]) -> Speed:
+    def measured(cls, pipe: Any, prompts: Sequence[Prompt], settings: Settings, reuse: Sequence[str]) -> Speed:
         """From a few short runs."""
         few, many = Arm.parse(f"steps:{_FEW}"), Arm.parse(f"steps:{_MANY}")
         one = Arm.parse(f"steps:{_MANY} + 0, + output")
@@ -44,18 +44,18 @@ class Speed:
         few_s, many_s, one_s = (median(runs[arm.spec]) for arm in (few, many, one))
         both = max(0.0, (many_s - few_s) / (_MANY - _FEW))
         call = min(both, max(0.0, (many_s - one_s) / (_MANY - 1)))
-        shares = {kind: _share(pipe, kind, prompts[:1], settings) for kind in reuse}
-        return cls(call, both - call, max(0.0, few_s - _FEW * both), shares)
+        fractions = {kind: _fraction(pipe, kind, prompts[:1], settings) for kind in reuse}
+        return cls(call, both - call, max(0.0, few_s - _FEW * both), fractions)
 
-    def foretell(self, arm: Arm, pipe: Any, steps: int) -> float:
-        """Seconds of an arm; what peers save is not known."""
+    def estimate(self, arm: Arm, pipe: Any, steps: int) -> float:
+        """Seconds of an arm; what third-party methods save is not known."""
         calls = network_calls(arm, pipe, steps)
         computed: float = calls
         if arm.propagation is not None:
             keys = arm.propagation.key_steps.orders(calls)
             until = arm.propagation.guidance_until
-            halved = 0 if until is None else sum(order >= until * calls for order in keys)
-            reused = (calls - len(keys)) * self.shares.get(str(arm.propagation.reuse), 0.0)
+            halved = 0 if until is None else sum(step >= until * calls for step in keys)
+            reused = (calls - len(keys)) * self.fractions.get(str(arm.propagation.reuse), 0.0)
             computed = len(keys) - halved / 2 + reused
         return self.rest + self.call * computed + self.step * calls
 
@@ -63,9 +63,14 @@ class Speed:
         """As plain data, for JSON."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Speed:
+        """The inverse of ``to_dict``; reads what earlier versions wrote too."""
+        return cls(**{"fractions" if name == "shares" else name: value for name, value in content.items()})
+
 
 def network_calls(arm: Arm, pipe: Any, steps: int) -> int:
-    """How often a run of the solver evaluates the network, nothing reused."""
+    """How often a run of the solver evaluates the network, nothing reused (the number of function evaluations, NFE)."""
     config = pipe.scheduler.config
     scheduler = schedulers.make(arm.solver, config) if arm.solver else type(pipe.scheduler).from_config(config)
     return schedulers.network_calls(scheduler, arm.steps(steps))
@@ -80,15 +85,15 @@ def time(
     records: Records,
     progress: bool = False,
 ) -> Times:
-    """Seconds of a call that draws ``prompts``, round by round; rounds that were measured before are not redone."""
+    """Seconds of a call for ``prompts``, round by round; rounds that were measured before are not redone."""
     specs = [arm.spec for arm in arms]
     known = records.fact("times") or {}
     times: Times = known["seconds"] if known.get("arms") == specs else {spec: [] for spec in specs}
     done = len(times[specs[0]])
     with tqdm(total=rounds, initial=done, desc="timing", unit="round", disable=not progress) as bar:
         for number in range(done, rounds):
-            order = list(arms)[:: -1 if number % 2 else 1]
-            measured = _rounds(pipe, order, prompts, settings, 1, warm_up=number == done)
+            turns = list(arms)[:: -1 if number % 2 else 1]
+            measured = _rounds(pipe, turns, prompts, settings, 1, warm_up=number == done)
             times = {spec: [*times[spec], *measured[spec]] for spec in specs}
             records.put_fact("times", {"arms": specs, "seconds": times})
             bar.update()
@@ -109,16 +114,16 @@ def _rounds(
     def within(name: str) -> AbstractContextManager[Any]:
         return by_name[name].applied(pipe)
 
-    calls = {name: partial(draw, arm, [pipe], prompts, settings) for name, arm in by_name.items()}
+    calls = {name: partial(generate, arm, [pipe], prompts, settings) for name, arm in by_name.items()}
     timings = interleave(network_of(pipe), calls, rounds, int(warm_up), within)
     return {name: timing.call for name, timing in timings.items()}
 
 
-def _share(pipe: Any, reuse: str, prompts: Sequence[Prompt], settings: Settings) -> float:
+def _fraction(pipe: Any, reuse: str, prompts: Sequence[Prompt], settings: Settings) -> float:
     """Of the FLOPs of the network, what a step that is not key computes."""
     arm = Arm.parse(f"steps:2 + 0, + {reuse} + sequential")
     with arm.applied(pipe) as handle:
-        draw(arm, [pipe], prompts, settings)
+        generate(arm, [pipe], prompts, settings)
         assert handle is not None
         summary = handle.summary()
     return 1 - summary.flops_saved * (summary.computed + summary.reused) / summary.reused

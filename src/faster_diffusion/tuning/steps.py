@@ -1,7 +1,7 @@
 """Where the steps of a corrected run are best: dynamic programming over what a run of many steps showed.
 
 A corrected step leads to a combination of the latent, what the network says of it, and what it said the step before:
-see `faster_diffusion.correction`. So what a step from one timestep to another must miss, with a third before it, is the
+see `options.correction`. So what a step from one timestep to another must miss, with a third before it, is the
 distance of a latent from the span of such things, all known from the long run: no network is called. The best steps are
 those whose misses, weighed by what they do to the image, have the least sum of squares.
 
@@ -38,11 +38,11 @@ def best_steps(long: Followed, scheduler: Any, count: int, rows: int) -> tuple[f
     """
     n = len(long.path.times)
     if count > n:
-        raise ValueError(f"{count} steps cannot be placed in a run of {n}.")
+        raise ValueError(f"{count} steps cannot be chosen from a run of {n}.")
     signal = np.append(signals(scheduler, long.path.times), 1.0)  # alpha^2
     weight = SPREAD**2 / (signal * SPREAD**2 + 1 - signal)
-    orders = cheapest(_misses(_inner_products(long, rows)) * weight, [count])[count]
-    return tuple(long.path.times[order] for order in orders)
+    chosen = cheapest(_misses(_inner_products(long, rows)) * weight, [count])[count]
+    return tuple(long.path.times[step] for step in chosen)
 
 
 def _inner_products(long: Followed, rows: int) -> np.ndarray:

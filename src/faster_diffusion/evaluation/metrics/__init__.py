@@ -62,7 +62,7 @@ def _image_reward(study: Study, arm: str, _: str | None) -> Value:
 
 def _obeyed(study: Study, arm: str, _: str | None) -> Value:
     right = world.obeyed(study.frames(arm), [prompt.text for prompt in study.material.prompts], study.material.frames)
-    return Value(fmean(right), intervals.share(sum(right), len(right)), tuple(map(float, right)))
+    return Value(fmean(right), intervals.proportion(sum(right), len(right)), tuple(map(float, right)))
 
 
 def _flops(study: Study, arm: str, _: str | None) -> Value:
@@ -119,5 +119,5 @@ METRICS: dict[str, Metric] = {
     "kid_real": Metric("KID to real images", "", False, _kid, form=".4f", needs=_REAL, missing=_few),
     "clip_score": Metric("CLIP score", "", True, _clip_score, needs=frozenset({Need.SCORER})),
     "image_reward": Metric("ImageReward", "", True, _image_reward, missing=perceptual.no_image_reward),
-    "obeyed": Metric("prompts obeyed", "", True, _obeyed, form=".1%", missing=_no_scenes),
+    "obeyed": Metric("prompt accuracy", "", True, _obeyed, form=".1%", missing=_no_scenes),
 }

@@ -39,7 +39,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to judge images by, before any is drawn."""
+    """What there is to judge images by, before any is generated."""
 
     prompts: Sequence[Prompt]
     references: Sequence[str]  # arms whose images others are compared with
@@ -48,7 +48,7 @@ class Material:
     real: RealImages | None = None
     device: str = "cpu"
     size: tuple[int, int] | None = None  # of the images, or of a video's frames, if that is known
-    frames: int | None = None  # of each video; none if images are drawn
+    frames: int | None = None  # of each video; none if images are generated
 
     def has(self, need: Need) -> bool:
         """Whether something that metrics need is there."""
@@ -63,7 +63,7 @@ class Material:
 
 @dataclass
 class Study:
-    """What has been drawn, and what it is judged by."""
+    """What has been generated, and what it is judged by."""
 
     material: Material
     store: Store
@@ -114,7 +114,7 @@ class Metric:
         name: as a table's heading has it.
         unit: of the figure; empty for a number without.
         higher_is_better: which way it is read.
-        measure: from what was drawn, the arm and the arm to compare with, if that is needed, to the figure.
+        measure: from what was generated, the arm and the arm to compare with, if that is needed, to the figure.
         form: how a figure is written, as in a format string.
         needs: what must be there.
         missing: why it cannot be measured for a reason of its own, such as a package that is not installed.

@@ -10,7 +10,11 @@ GROUPS = 20  # of images, of which each is left out once
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """FID (Heusel et al. 2017): |m_x - m_y|² + tr(S_x + S_y - 2 (S_x S_y)^½), for features (N, D) and (M, D)."""
+    """FID (Heusel et al. 2017): |m_x - m_y|² + tr(S_x + S_y - 2 (S_x S_y)^½), for features (N, D) and (M, D).
+
+    Raises:
+        ValueError: a side has less than two images, or its features are not (N, D).
+    """
     (m_x, S_x), (m_y, S_y) = _moments(x), _moments(y)
     squares = np.square(m_x - m_y).sum() + np.trace(S_x) + np.trace(S_y) - 2 * _trace_of_root(S_x, S_y)
     return max(0.0, float(squares))  # of equal sets, rounding leaves a hair of either sign
@@ -23,7 +27,7 @@ def frechet_interval(x: np.ndarray, y: np.ndarray, paired: bool = False) -> Inte
     infinitely many images, which is smaller. Resampling would repeat images, whose covariance is another one.
 
     Args:
-        paired: whether x_i and y_i were drawn for the same prompt, so that they are left out together (N = M).
+        paired: whether x_i and y_i were generated for the same prompt, so that they are left out together (N = M).
     """
     if paired:
         without = [frechet_distance(a, b) for a, b in zip(_each_left_out(x), _each_left_out(y), strict=True)]

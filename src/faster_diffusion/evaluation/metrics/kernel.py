@@ -17,7 +17,10 @@ def kernel_distance(x: np.ndarray, y: np.ndarray, paired: bool = False) -> tuple
     by the jackknife: resampling would repeat images, and an image is no independent partner of itself.
 
     Args:
-        paired: whether x_i and y_i were drawn for the same prompt, so that they are not independent (N = M).
+        paired: whether x_i and y_i were generated for the same prompt, so that they are not independent (N = M).
+
+    Raises:
+        ValueError: there are less than three images on a side.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if min(len(x), len(y)) < 3:

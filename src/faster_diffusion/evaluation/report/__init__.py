@@ -44,7 +44,7 @@ def markdown(evaluation: Evaluation, with_plots: bool = False) -> str:
 
 
 def circumstances(evaluation: Evaluation) -> str:
-    """What was drawn with what, on what."""
+    """What was generated with what, on what."""
     settings, machine, part = evaluation.settings, evaluation.machine, evaluation.model["parts"][0]
     hardware = machine["gpu"] or f"{machine['processor']}, {machine['torch_threads']} threads"
     steps = " + ".join(map(str, settings["steps"]))

@@ -20,8 +20,8 @@ def chosen(evaluation: Evaluation) -> list[int]:
     count = len(evaluation.prompts)
     first = list(range(min(SHOWN // 2, count)))
     errors = [arm.values["psnr"].each for arm in evaluation.arms if "psnr" in arm.values]
-    likeness = [fmean(min(each[n], 100.0) for each in errors) for n in range(count)] if errors else list(range(count))
-    rest = sorted(set(range(count)) - set(first), key=lambda number: likeness[number])
+    fidelity = [fmean(min(each[n], 100.0) for each in errors) for n in range(count)] if errors else list(range(count))
+    rest = sorted(set(range(count)) - set(first), key=lambda number: fidelity[number])
     return first + rest[: SHOWN - len(first)]
 
 

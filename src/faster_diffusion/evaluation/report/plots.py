@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
-from ..line_up import AS_IT_IS, BASELINE, FEWER_STEPS, KEY_STEPS, PEER
+from ..line_up import AS_IT_IS, BASELINE, FEWER_STEPS, KEY_STEPS, THIRD_PARTY
 from ..results import ArmResult, Evaluation
-from .tables import COSTS, SHARED, cost_key, share
+from .tables import COSTS, SHARED, cost_key, fraction
 
 _LOOKS = {  # marker and colour by what an arm does; the colours are told apart by the colour-blind too
     AS_IT_IS: ("*", "#888888"),
     FEWER_STEPS: ("s", "#0072b2"),
     KEY_STEPS: ("o", "#d55e00"),
-    PEER: ("^", "#009e73"),
+    THIRD_PARTY: ("^", "#009e73"),
 }
 _PLACES = [  # of a name around its point, in points, the best first
     (away, align)
@@ -70,7 +70,7 @@ def draw(evaluation: Evaluation, key: str) -> Any:
         axes.errorbar(x, y, ends, fmt=marker, color=colour, elinewidth=0.6, label=None if seen else arm.kind)
     if evaluation.arm(BASELINE.name).values[key].value == float("inf"):
         axes.axvline(1, color=_LOOKS[AS_IT_IS][1], linestyle=":", linewidth=1, label=f"{cost} of the baseline")
-    axes.set_xlabel(f"share of {cost} of the baseline", color=_INK)
+    axes.set_xlabel(f"fraction of {cost} of the baseline", color=_INK)
     axes.set_ylabel(f"{column.title}{f', {column.unit}' if column.unit else ''}", color=_INK)
     axes.set_xlim(0, 1.12 * max(1, *(x for _, x, _ in points)))
     if not column.higher_is_better:
@@ -114,7 +114,7 @@ def _points(evaluation: Evaluation, key: str) -> list[tuple[ArmResult, float, fl
         return []
     references = {column.reference for column in evaluation.columns.values()} - {BASELINE.name}
     return [
-        (arm, share(evaluation, arm), arm.values[key].value)
+        (arm, fraction(evaluation, arm), arm.values[key].value)
         for arm in evaluation.arms
         if key in arm.values and arm.values[key].value < float("inf") and arm.name not in references
     ]

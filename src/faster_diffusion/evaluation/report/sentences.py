@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...measuring.intervals import bootstrap
-from ..line_up import BASELINE, FEWER_STEPS, KEY_STEPS, PEER
+from ..line_up import BASELINE, FEWER_STEPS, KEY_STEPS, THIRD_PARTY
 from ..results import ArmResult, Evaluation
-from .tables import COSTS, SHARED, Table, cell, cost_key, share
+from .tables import COSTS, SHARED, Table, cell, cost_key, fraction
 
 
 def sentences(evaluation: Evaluation, table: Table) -> list[str]:
@@ -30,28 +30,29 @@ def _against_others(evaluation: Evaluation, key: str) -> Iterator[str]:
     if cost is None:
         return
     arms = [arm for arm in evaluation.arms if key in arm.values and arm.name != column.reference]
-    cheaper = [arm for arm in arms if share(evaluation, arm) < 1]
+    cheaper = [arm for arm in arms if fraction(evaluation, arm) < 1]
     if not cheaper:
         return
     nearest = _best(evaluation, key, cheaper)
+    cost_of_it = f"{fraction(evaluation, nearest):.2f} of {SHARED[cost]}"
     yield (
         f"Of the arms that cost less than the baseline, {nearest.name} is nearest to {column.reference} "
-        f"({column.name} {_text(evaluation, key, nearest)}), with {share(evaluation, nearest):.2f} of {SHARED[cost]}."
+        f"({column.name} {_text(evaluation, key, nearest)}), with {cost_of_it}."
     )
-    for kind, called in ((FEWER_STEPS, "fewer steps"), (PEER, "other methods")):
+    for kind, called in ((FEWER_STEPS, "fewer steps"), (THIRD_PARTY, "third-party methods")):
         won, lost = [], []
         for arm in (arm for arm in arms if arm.kind == KEY_STEPS):
-            own = share(evaluation, arm)
-            as_cheap = [other for other in arms if other.kind == kind and share(evaluation, other) <= own]
+            own = fraction(evaluation, arm)
+            as_cheap = [other for other in arms if other.kind == kind and fraction(evaluation, other) <= own]
             if not as_cheap:
                 continue
             best = _best(evaluation, key, [*as_cheap, arm])  # the arm itself only if it is nearer than all of them
             if best is arm:
                 won.append(arm.name)
             else:
-                lost.append(f"{_placed(evaluation, key, arm)} to {_placed(evaluation, key, best)}")
+                lost.append(f"{_with_cost(evaluation, key, arm)} to {_with_cost(evaluation, key, best)}")
         if lost:
-            yield f"Key steps lose to {called} that cost no more (in shares of {SHARED[cost]}): {'; '.join(lost)}."
+            yield f"Key steps lose to {called} that cost no more (in fractions of {SHARED[cost]}): {'; '.join(lost)}."
         if won:
             yield f"Key steps stay nearer than {called} that cost no more: {', '.join(won)}."
 
@@ -78,8 +79,8 @@ def _best(evaluation: Evaluation, key: str, arms: Sequence[ArmResult]) -> ArmRes
     return max(arms, key=lambda arm: sign * arm.values[key].value)
 
 
-def _placed(evaluation: Evaluation, key: str, arm: ArmResult) -> str:
-    return f"{arm.name} ({_text(evaluation, key, arm)} in {share(evaluation, arm):.2f})"
+def _with_cost(evaluation: Evaluation, key: str, arm: ArmResult) -> str:
+    return f"{arm.name} ({_text(evaluation, key, arm)} in {fraction(evaluation, arm):.2f})"
 
 
 def _text(evaluation: Evaluation, key: str, arm: ArmResult) -> str:

@@ -12,7 +12,7 @@ from ..results import EQUAL, ArmResult, Column, Evaluation
 
 COSTS = ("call_seconds", "network_seconds", "flops", "peak_memory")
 
-SHARED = {"call_seconds": "the time", "flops": "the FLOPs"}  # what likeness is seen beside: time, if it was measured
+SHARED = {"call_seconds": "the time", "flops": "the FLOPs"}  # what fidelity is seen beside: time, if it was measured
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Table:
 
 
 def tables(evaluation: Evaluation) -> list[Table]:
-    """One with the costs and the likeness to the baseline images, one for each other reference, one for the rest."""
+    """One with the costs and the fidelity to the baseline images, one for each other reference, one for the rest."""
     measured = {key: column for key, column in evaluation.columns.items() if _shown(evaluation, key)}
     costs = [key for key in COSTS if key in measured]
     references = dict.fromkeys(column.reference for column in measured.values() if column.reference)
     made: list[Table] = []
     for reference in references:
         keys = [key for key, column in measured.items() if column.reference == reference]
-        title = "Cost, and likeness to" if reference == BASELINE.name else "Likeness to"
+        title = "Cost, and fidelity to" if reference == BASELINE.name else "Fidelity to"
         made.append(_table(evaluation, f"{title} {reference}", costs + keys if not made else keys))
     rest = [key for key, column in measured.items() if column.reference is None and key not in costs]
     if not made and costs:
@@ -81,7 +81,7 @@ def cost_key(evaluation: Evaluation) -> str | None:
     return next((key for key in SHARED if _shown(evaluation, key)), None)
 
 
-def share(evaluation: Evaluation, arm: ArmResult) -> float:
+def fraction(evaluation: Evaluation, arm: ArmResult) -> float:
     """What an arm costs, relative to the baseline."""
     key = cost_key(evaluation)
     return arm.values[str(key)].value / evaluation.arm(BASELINE.name).values[str(key)].value

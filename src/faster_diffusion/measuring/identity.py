@@ -1,4 +1,4 @@
-"""What identifies a pipeline: two with the same fingerprint draw the same images."""
+"""What identifies a pipeline: two with the same identity generate the same images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..models.pipelines import network_of
 _VALUES = 1024  # of each tensor at most: enough to tell weights apart, and quick for billions
 
 
-def fingerprint(pipe: Any) -> dict[str, Any]:
+def identity(pipe: Any) -> dict[str, Any]:
     """Classes, weights, configs, precision and device of a pipeline."""
     network = network_of(pipe)
     parameter = next(network.parameters())

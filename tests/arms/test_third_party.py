@@ -1,4 +1,4 @@
-"""Peers, against what is known of them without our adapters."""
+"""Third-party methods, against what is known of them without our adapters."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Other methods, from their own packages as they are: what they do to a pipeline, and how that is undone."""
+"""Third-party methods, from their own packages as they are: what they do to a pipeline, and how that is undone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..models.pipelines import network_of
 from ..models.stages import is_known, layout_of
 
 
-class Peer(Protocol):
-    """A method of others. Its text is its part of an arm."""
+class Method(Protocol):
+    """A third-party method. Its text is its part of an arm."""
 
     name: ClassVar[str]
 
@@ -42,7 +42,7 @@ class DeepCache:
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
-        """Within it ``pipe`` samples with the method; afterwards it is what it was before."""
+        """Within it ``pipe`` samples with the method; afterwards it is as before. Raises as ``Method`` says."""
         package = _package("DeepCache")
         unet = _unet_of(pipe, "DeepCache")
         _refuse_classes(pipe, _DEEPCACHE_FAILS, "DeepCache")
@@ -60,23 +60,26 @@ class DeepCache:
 class ToMe:
     """Similar tokens are merged before self-attention and taken apart after it (arXiv 2303.17604).
 
-    Tokens are chosen without drawing (``use_rand=False``), so that an image depends on its seed alone.
+    Tokens are chosen without random numbers (``use_rand=False``), so that an image depends on its seed alone.
+
+    Raises:
+        ValueError: a field is out of its range.
     """
 
-    ratio: float  # share of the tokens that is merged away; at most 0.75
+    ratio: float  # fraction of the tokens that is merged away; at most 0.75
     downsample: int = 1  # blocks at 1/downsample of the resolution and above are merged; 1, 2, 4 or 8
 
     name: ClassVar[str] = "tome"
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 0.75:
-            raise ValueError(f"tome:R merges a share of the tokens, 0 < R <= 0.75; got {self.ratio:g}.")
+            raise ValueError(f"tome:R merges a fraction of the tokens, 0 < R <= 0.75; got {self.ratio:g}.")
         if self.downsample not in (1, 2, 4, 8):
             raise ValueError(f"tome:R:D merges down to 1/D of the resolution, D = 1, 2, 4 or 8; got {self.downsample}.")
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
-        """Within it ``pipe`` samples with the method; afterwards it is what it was before."""
+        """Within it ``pipe`` samples with the method; afterwards it is as before. Raises as ``Method`` says."""
         package = _package("tomesd")
         unet = _unet_of(pipe, "tomesd")
         _refuse_classes(pipe, _TOME_FAILS, "tomesd")
@@ -111,7 +114,7 @@ class TGate:
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[None]:
-        """Within it ``pipe`` samples with the method; afterwards it is what it was before."""
+        """Within it ``pipe`` samples with the method; afterwards it is as before. Raises as ``Method`` says."""
         package = _package("tgate")
         cls = type(pipe)
         loader = _TGATE_LOADERS.get(cls.__name__)
@@ -130,9 +133,9 @@ class TGate:
         return f"tgate:{self.gate}"
 
 
-PEERS: dict[str, Any] = {peer.name: peer for peer in (DeepCache, ToMe, TGate)}
+METHODS: dict[str, Any] = {method.name: method for method in (DeepCache, ToMe, TGate)}
 
-# Pipelines on which a peer fails in the middle of a call, as tried with diffusers 0.42.1 (start of the class's name).
+# Pipelines on which a method fails in the middle of a call, as tried with diffusers 0.42.1 (start of the class's name).
 _BY_NAME = "IndexError: tuple index out of range (it expects arguments that this pipeline passes by name)"
 _DEEPCACHE_FAILS = {
     "KandinskyPipeline": _BY_NAME,
