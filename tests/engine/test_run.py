@@ -42,6 +42,7 @@ def calls_of(module, monkeypatch):
         sizes.append(len(x))
         return forward(x)
 
+    counting.batch_independent = True
     monkeypatch.setattr(module, "forward", counting)
     return sizes
 
@@ -416,6 +417,7 @@ def test_out_of_memory_falls_back_to_smaller_groups_with_a_warning(pipe, monkeyp
         sizes.append(len(x))
         return forward(x)
 
+    too_small_a_device.batch_independent = True
     monkeypatch.setattr(conv_out, "forward", too_small_a_device)
     with fd.enable(pipe, key_steps=[0, 2]):
         image = toys.sample(pipe)

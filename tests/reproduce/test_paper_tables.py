@@ -64,7 +64,12 @@ def test_what_a_row_measures_is_shown_beside_what_the_paper_has(tmp_path, monkey
 def test_between_key_steps_a_dropped_encoder_gives_the_decoder_nothing():
     pipe, seen = tiny.pipeline(), []
     decoder = pipe.unet.up_blocks[0]
-    decoder.register_forward_pre_hook(lambda _, args, kwargs: seen.append(kwargs), with_kwargs=True)
+
+    def look(_, args, kwargs):
+        seen.append(kwargs)
+
+    look.batch_independent = True
+    decoder.register_forward_pre_hook(look, with_kwargs=True)
     with Dropping.between("0,2").applied(pipe):
         pipe("a", num_inference_steps=5, guidance_scale=3.0)
     assert [len(kwargs["hidden_states"]) for kwargs in seen] == [2 * 2, 3 * 2]  # guided

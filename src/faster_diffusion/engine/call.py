@@ -13,11 +13,19 @@ from torch import nn
 from ..models.layout import Layout
 from .tensors import map_tensors, repeat
 
+_STATE = "state of the network"
+
 
 class NetworkCall:
-    """The arguments of one call, positional ones kept positional (hooks of other libraries count on it)."""
+    """The arguments of one call, positional ones kept positional (hooks of other libraries count on it).
 
-    def __init__(self, network: nn.Module, layout: Layout, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    Args:
+        state: the number of the network's state at the time of the call, see `Watch`.
+    """
+
+    def __init__(
+        self, network: nn.Module, layout: Layout, args: tuple[Any, ...], kwargs: dict[str, Any], state: int = 0
+    ) -> None:
         names = _parameter_names(type(network).forward)
         self._positional = names[: len(args)]
         self.values: dict[str, Any] = {**dict(zip(self._positional, args, strict=True)), **kwargs}
@@ -27,6 +35,7 @@ class NetworkCall:
         self.batch: int = shape[0]
         self._rows = {self.batch, self.batch * (shape[layout.frames] if layout.frames is not None else 1)}
         self._layout = layout
+        self.state = state
 
     @property
     def sample(self) -> torch.Tensor:
@@ -43,12 +52,15 @@ class NetworkCall:
     def conditions(self) -> dict[str, Any]:
         """All that kept features depend on besides latent, timestep and residuals; of the latent, its form.
 
+        The network's state is part of it.
+
         Of an adapter's features, whether there are any: a pipeline hands the same ones to every step, or none.
         """
         sample = self.sample
         varying = ("timestep", *self._layout.residuals, *self._layout.encoder_inputs)
         fixed = {name: value for name, value in self.values.items() if name not in varying}
-        given = {name: self.values.get(name) is not None for name in self._layout.encoder_inputs}
+        given: dict[str, Any] = {name: self.values.get(name) is not None for name in self._layout.encoder_inputs}
+        given[_STATE] = self.state
         return {**fixed, **given, self._layout.sample: (*sample.shape, sample.dtype, sample.device)}
 
     def half(self, which: int) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -7,32 +7,57 @@ within one marked step, and what outlives the step must be copied. Whether what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..models.layout import unwrap
+from ..models.forwards import is_forward_compiled, links
+from ..models.layout import wrappers
 from .tensors import map_tensors
 
 
 def is_compiled_whole(root: nn.Module) -> bool:
-    """Whether a network is compiled in place, or ``torch.compile`` wrapped it."""
-    return root is not unwrap(root) or root._compiled_call_impl is not None
+    """Whether a network is compiled in place, or its forward is, or ``torch.compile`` wrapped it."""
+    return any(_is_compiled(module) for module in wrappers(root))
 
 
 def is_compiled(root: nn.Module) -> bool:
     """Whether a network, or anything in it, is compiled."""
-    return any(is_compiled_whole(module) for module in root.modules())
+    return any(_is_compiled(module) for module in root.modules())
 
 
 def compiled_around(network: nn.Module, stages: Iterable[str]) -> list[nn.Module]:
     """The compiled parts of a network within which any of these stages, by name, lie."""
     holders = {path for stage in stages for path in accumulate(stage.split(".")[:-1], "{}.{}".format)}
-    modules = map(network.get_submodule, holders)
-    return [module for module in modules if module._compiled_call_impl is not None]
+    return [module for module in map(network.get_submodule, sorted(holders)) if _is_compiled(module)]
+
+
+@contextmanager
+def eager_around(network: nn.Module, stages: Iterable[str]) -> Iterator[None]:
+    """Within it, the network and its parts within which these stages lie run as they were before being compiled.
+
+    They would be traced with what takes the stages' place, and anew for everything that does.
+    """
+    with ExitStack() as stack:
+        holders = compiled_around(network, stages)
+        for module in (network, *holders):
+            for link in list(links(module)):
+                if link.eager is not None:
+                    stack.callback(setattr, link.holder, link.attribute, link.function)
+                    setattr(link.holder, link.attribute, link.eager)
+        for module in holders:
+            stack.callback(setattr, module, "_compiled_call_impl", module._compiled_call_impl)
+            module._compiled_call_impl = None
+        yield
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    wrapped = "_orig_mod" in module._modules
+    return wrapped or module._compiled_call_impl is not None or is_forward_compiled(module)
 
 
 def as_a_step(run: Callable[..., Any]) -> Callable[..., Any]:

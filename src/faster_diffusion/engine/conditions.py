@@ -5,26 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
-from ..models.adapters import adapters
 from .tensors import leaves
 
 
 class Conditions:
-    """The conditioning of a network call (prompt, class, masks, scales, adapter weights) at the time of the call."""
+    """The conditioning of a network call (prompt, class, masks, scales, the network itself) at the time of the call."""
 
-    def __init__(self, tree: Any, network: nn.Module) -> None:
+    def __init__(self, tree: Any) -> None:
         self._leaves = [_Leaf(value) for value in leaves(tree)]
-        self._adapters = adapters(network)
 
-    def still_hold(self, tree: Any, network: nn.Module) -> bool:
+    def still_hold(self, tree: Any) -> bool:
         """Whether a later call is conditioned alike."""
         values = list(leaves(tree))
-        return (
-            len(values) == len(self._leaves)
-            and all(leaf.equals(value) for leaf, value in zip(self._leaves, values, strict=True))
-            and adapters(network) == self._adapters
+        return len(values) == len(self._leaves) and all(
+            leaf.equals(value) for leaf, value in zip(self._leaves, values, strict=True)
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from ..models.adapters import adapters
 from ..models.layout import Layout, unwrap
 from .branches import Branches
 from .call import NetworkCall
@@ -17,6 +16,7 @@ from .conditions import Conditions
 from .counts import Counts
 from .plan import Plan
 from .trajectory import Trajectory
+from .watch import Watch
 
 
 class Controlled(Protocol):
@@ -27,6 +27,7 @@ class Controlled(Protocol):
     layout: Layout
     plan: Plan
     counts: Counts
+    watch: Watch
     residuals_new_at: int
     residuals_kept_at: int
 
@@ -45,7 +46,7 @@ class Residuals:
     key: int
     until: int
     conditions: Conditions
-    adapters: tuple[Any, ...]  # of the network that is controlled
+    controlled: int  # the state of the network that is controlled
     output: Any
 
 
@@ -70,13 +71,14 @@ class Control:
         self._layout = Layout(encoder=(), decoder=(), sample=run.layout.sample)
         self._branches: Branches[Branch] = Branches(Branch)
         self._compiled = is_compiled(root)
+        self._watch = Watch(root, alone=True)
 
     def predict(self, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
         if self._compiled:
             network = as_a_step(network)
         run, plan = self._run, self._run.plan
-        call = NetworkCall(self._network, self._layout, args, kwargs)
+        call = NetworkCall(self._network, self._layout, args, kwargs, self._watch.now())
         step = run.locate(call)
         if step is None:
             return network(*args, **kwargs)
@@ -88,8 +90,8 @@ class Control:
         run.residuals_new_at = step
         run.counts.control_computed += 1
         output = network(*args, **kwargs)
-        conditions = Conditions(call.conditions, self._network)
-        branch.kept = Residuals(plan.trajectory, step, plan.next_key(step), conditions, adapters(run.network), output)
+        conditions, until = Conditions(call.conditions), plan.next_key(step)
+        branch.kept = Residuals(plan.trajectory, step, until, conditions, run.watch.now(), output)
         return output
 
     def _serves(self, kept: Residuals, step: int, call: NetworkCall) -> bool:
@@ -97,6 +99,6 @@ class Control:
             kept.trajectory is self._run.plan.trajectory
             and kept.key < step < kept.until
             and self._run.reuses(step)
-            and kept.adapters == adapters(self._run.network)
-            and kept.conditions.still_hold(call.conditions, self._network)
+            and kept.controlled == self._run.watch.now()
+            and kept.conditions.still_hold(call.conditions)
         )

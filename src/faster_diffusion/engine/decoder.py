@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..models.layout import Layout, unwrap
-from ..models.processors import mixes_batch
+from ..models.patches import MARK
 from ..options.config import PropagationConfig
 from ..options.reuse import Split
 from .cache import CacheEntry
@@ -19,6 +19,7 @@ from .compiled import as_a_step, compiled_around, is_compiled, is_compiled_whole
 from .forward import Features, policies, run_partially
 from .once import WarnOnce
 from .tensors import map_tensors
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +33,21 @@ class Decoder:
     """
 
     def __init__(
-        self, root: nn.Module, layout: Layout, split: Split, config: PropagationConfig, warn: WarnOnce
+        self,
+        root: nn.Module,
+        layout: Layout,
+        split: Split,
+        config: PropagationConfig,
+        warn: WarnOnce,
+        watch: Watch,
     ) -> None:
+        self._watch = watch
         self._root, self._network = root, unwrap(root)
         self._split, self._forecast, self._warn = split, config.forecast, warn
         self._limit = 1 if split.before else config.group_limit  # a latent is not known ahead
         self._compiled = is_compiled(root)
         wide = layout.joins or config.forecast.order > 0
+        self.stages_unmet: set[int] = set()  # states of the network in which its forward met none of the stages
         self._policies = policies(self._network, layout, split, wide) if split.after else {}
 
     def decode(self, entry: CacheEntry, step: int, call: NetworkCall) -> int:
@@ -51,8 +60,16 @@ class Decoder:
             self._check_compiled()
         output, steps = self._run_within_memory(entry, step, call)
         entry.rebuild = rebuild_like(output)
+        if step == entry.key and self._split.kept[-1] not in entry.history.values[-1]:
+            self.stages_unmet.add(call.state)  # all has run on the latent of this step: no other's prediction
+            entry.predictions[step] = output[0].chunk(steps)[0]
+            return 1
         entry.predictions.update(zip(range(step, step + steps), output[0].chunk(steps), strict=True))
         return steps
+
+    def meets_stages(self, call: NetworkCall) -> bool:
+        """Whether the network runs its stages, as far as is known; without that nothing can be kept of them."""
+        return call.state not in self.stages_unmet
 
     def release(self, entry: CacheEntry, step: int, steps: int) -> None:
         """After decoding: frees features that no later step reads, copies those that a graph would overwrite."""
@@ -101,9 +118,13 @@ class Decoder:
 
     def _group_size(self, entry: CacheEntry, step: int) -> int:
         rest = 1 if entry.pace is not None and step == entry.key else entry.until - step
-        if self._limit != 1 and rest > 1 and mixes_batch(self._network):
-            self._warn("A custom attention processor may mix the samples of a batch: steps are decoded one by one.")
-            self._limit = 1
+        mixing = self._watch.patches.mixing
+        if self._limit != 1 and rest > 1 and mixing is not None:
+            self._warn(
+                f"{mixing} may mix the samples of a batch: steps are decoded one by one, for the right image in more "
+                f"time. If what it does to a sample depends on that sample alone, set {MARK} = True on it."
+            )
+            return 1
         return min(rest, self._limit or rest)
 
     def _check_compiled(self) -> None:

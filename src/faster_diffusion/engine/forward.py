@@ -20,7 +20,7 @@ from torch import nn
 from ..models.layout import Layout
 from ..models.stages import stage_names
 from ..options.reuse import Split
-from .compiled import compiled_around
+from .compiled import eager_around
 from .tensors import map_tensors, repeat
 
 Features = dict[str, Any]  # stage name -> output
@@ -192,11 +192,15 @@ class _StandIn(nn.Module):
             return getattr(self.stage, name)
 
 
+def lock_of(network: nn.Module) -> threading.RLock:
+    """Who holds it may put stand-ins into a network, or knows that there are none."""
+    with _locks_guard:
+        return _locks.setdefault(network, threading.RLock())
+
+
 @contextmanager
 def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None]:
-    with _locks_guard:
-        lock = _locks.setdefault(network, threading.RLock())
-    with lock, ExitStack() as stack:
+    with lock_of(network), ExitStack() as stack:
         for name, call in calls.items():
             holder, _, attribute = name.rpartition(".")
             modules = network.get_submodule(holder)._modules
@@ -204,7 +208,5 @@ def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None
             assert stage is not None
             modules[attribute] = _StandIn(name, stage, call)
             stack.callback(modules.__setitem__, attribute, stage)
-        for block in compiled_around(network, calls):  # else traced, and anew for every stand-in
-            stack.callback(setattr, block, "_compiled_call_impl", block._compiled_call_impl)
-            block._compiled_call_impl = None
+        stack.enter_context(eager_around(network, calls))
         yield

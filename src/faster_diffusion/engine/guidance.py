@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..options.forecast import Forecast
 from .call import NetworkCall
@@ -31,17 +30,17 @@ class Guidance:
         self._differences = History(forecast)
         self._conditions: Conditions | None = None  # of the calls that the differences are from
 
-    def serves(self, call: NetworkCall, network: nn.Module) -> bool:
+    def serves(self, call: NetworkCall) -> bool:
         """Whether the difference is known under the conditions of a call."""
-        return self._conditions is not None and self._conditions.still_hold(call.conditions, network)
+        return self._conditions is not None and self._conditions.still_hold(call.conditions)
 
-    def learn(self, step: int, prediction: torch.Tensor, call: NetworkCall, network: nn.Module) -> None:
+    def learn(self, step: int, prediction: torch.Tensor, call: NetworkCall) -> None:
         """Takes note of what a key step predicted for both halves, (2 B, ...)."""
         if len(prediction) % 2:
             return
-        if not self.serves(call, network):
+        if not self.serves(call):
             self._differences = History(self._forecast)
-            self._conditions = Conditions(call.conditions, network)
+            self._conditions = Conditions(call.conditions)
         halves = prediction.chunk(2)
         self._differences.add(step, halves[1 - self.conditional] - halves[self.conditional])
 

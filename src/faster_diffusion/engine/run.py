@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from ..models.layout import unwrap
-from ..models.processors import mixes_batch
 from ..models.stages import layout_of
 from ..options.config import PropagationConfig
 from ..options.key_steps import Uniform
@@ -29,8 +28,16 @@ from .history import History
 from .once import WarnOnce
 from .pace import Pace
 from .plan import Plan
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
+
+
+_UNMET = (
+    "The network's forward has been replaced by one that does not run its blocks (TensorRT, a trace, another network), "
+    "so that nothing can be kept of them: every step runs in full, and no time is saved. "
+    'reuse="output", which keeps the prediction, works with it.'
+)
 
 
 @dataclass
@@ -74,7 +81,8 @@ class Run:
         self.residuals_kept_at = -1  # the step for which it has not
         self._config = config
         self._split = config.reuse.split(root)
-        self._decoder = Decoder(root, self.layout, self._split, config, self.warn)
+        self.watch = Watch(root, alone=config.group_limit == 1)
+        self._decoder = Decoder(root, self.layout, self._split, config, self.warn, self.watch)
         self._branches: Branches[Branch] = Branches(self._branch)
         self._compiled = is_compiled(root)
 
@@ -82,7 +90,7 @@ class Run:
         """Answers the call ``root(*args, **kwargs)``; ``network`` is that call as it is without the engine."""
         if self._compiled:
             network = as_a_step(network)
-        call = NetworkCall(self.network, self.layout, args, kwargs)
+        call = NetworkCall(self.network, self.layout, args, kwargs, self.watch.now())
         calls = self.counts.like(call, args, kwargs)
         step = self.locate(call)
         if step is None:
@@ -96,7 +104,7 @@ class Run:
         else:
             output, computed = self._answer(branch, step, call, partial(network, *args, **kwargs))
             if branch.guidance is not None and computed:
-                branch.guidance.learn(step, output[0], call, self.network)
+                branch.guidance.learn(step, output[0], call)
         calls.add(computed=computed, half=half)
         if branch.corrector is None:
             return output
@@ -127,7 +135,10 @@ class Run:
         if not self.counts.computed:
             logger.warning("Nothing was accelerated: the network was not called as %s.", type(self.root).__name__)
         elif self.plan.propagates and self.counts.computed > 1 and not self.counts.reused:
-            logger.warning("Nothing was accelerated: every step was computed, since the conditioning changes with it.")
+            if not self._decoder.stages_unmet:  # which has been said
+                logger.warning(
+                    "Nothing was accelerated: every step was computed, since the conditioning changes with it."
+                )
         elif not self.plan.propagates and self.plan.key_steps.rule != Uniform(1):
             logger.warning(
                 "Nothing was accelerated: with key_steps=%s all of %d steps are key. Take more steps, or fewer keys.",
@@ -160,9 +171,9 @@ class Run:
         guidance, entry = branch.guidance, branch.entry
         assert guidance is not None
         args, kwargs = call.half(guidance.conditional)
-        half = NetworkCall(self.network, self.layout, args, kwargs)
-        if entry is not None and entry.conditions.still_hold(call.conditions, self.network):
-            branch.entry = entry.halved(guidance, Conditions(half.conditions, self.network))
+        half = NetworkCall(self.network, self.layout, args, kwargs, call.state)
+        if entry is not None and entry.conditions.still_hold(call.conditions):
+            branch.entry = entry.halved(guidance, Conditions(half.conditions))
         output, computed = self._answer(branch, step, half, partial(network, *args, **kwargs))
         return rebuild_like(output)(guidance.complete(step, output[0])), computed
 
@@ -171,9 +182,9 @@ class Run:
         guidance, until = branch.guidance, self._config.guidance_until
         if guidance is None or until is None:
             return False
-        if step < until * len(self.plan.trajectory) or not guidance.serves(call, self.network):
+        if step < until * len(self.plan.trajectory) or not guidance.serves(call):
             return False
-        if is_guided(call) and not mixes_batch(self.network):
+        if is_guided(call) and self.watch.patches.mixing is None:
             return True
         self.warn("guidance_until is left out: the batch is not two halves of the same latents, or attention mixes it.")
         return False
@@ -187,7 +198,7 @@ class Run:
             and (forecast.order or gate)
             and entry.trajectory is self.plan.trajectory
             and entry.key < step
-            and entry.conditions.still_hold(call.conditions, self.network)
+            and entry.conditions.still_hold(call.conditions)
         ):
             return entry.history or history, entry.pace
         return history, pace
@@ -203,18 +214,23 @@ class Run:
     ) -> Any:
         self.counts.key_steps.append(step)
         until = self.plan.next_key(step)
-        if pace is None and not self.plan.reused_after(step, keys=self._config.forecast.order):
+        needless = pace is None and not self.plan.reused_after(step, keys=self._config.forecast.order)
+        if needless or not self._decoder.meets_stages(call):
             self.counts.batches += 1
             return in_full()  # the user's own call, compiled if they compiled it
         if self.residuals_kept_at == step:
             self.warn("The conditioning changed, but not that of the control network: its residuals are not new.")
-        conditions = Conditions(call.conditions, self.network)
+        conditions = Conditions(call.conditions)
         entry = CacheEntry(self.plan.trajectory, step, until, conditions, call.residuals, history, pace)
         branch.entry = entry
         if self._split.after:
             history.add(step, {})
             self._decode(entry, step, call)
             output = entry.answer(step)
+            if not self._decoder.meets_stages(call):
+                self.warn(_UNMET)
+                branch.entry = None
+                return output
         else:
             self.counts.batches += 1
             output = in_full()
@@ -229,7 +245,7 @@ class Run:
         return (
             entry.covers(self.plan.trajectory, step)
             and self.residuals_new_at != step
-            and entry.conditions.still_hold(call.conditions, self.network)
+            and entry.conditions.still_hold(call.conditions)
         )
 
     def _decode(self, entry: CacheEntry, step: int, call: NetworkCall) -> None:

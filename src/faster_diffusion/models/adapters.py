@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
 
 
-def adapters(network: nn.Module) -> tuple[Any, ...]:
-    """What acts on the network beside its arguments, and how strongly: LoRA, IP-Adapter, GLIGEN's gates."""
-    return (*_loras(network), *_example_images(network), *_gates(network))
+class Adapters:
+    """What acts on a network beside its arguments, and how strongly: LoRA, IP-Adapter, GLIGEN's gates.
+
+    Args:
+        modules: all of the network.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        peft: Any = sys.modules.get("peft.tuners.tuners_utils")  # nobody has a LoRA who has not imported it
+        modules = list(modules)
+        self._tuners: list[Any] = [m for m in modules if peft is not None and isinstance(m, peft.BaseTunerLayer)]
+        self._gates: list[Any] = [m for m in modules if type(m).__name__ == "GatedSelfAttentionDense"]
+        processors = [vars(m).get("processor", m._modules.get("processor")) for m in modules if _attends(m)]
+        self._images: list[Any] = [processor for processor in processors if hasattr(processor, "scale")]
+
+    def now(self) -> Iterator[Any]:
+        """What compares as equal as long as they act alike."""
+        for tuner in self._tuners:
+            merged, off = tuner.merged_adapters, tuner.disable_adapters
+            yield (*tuner.active_adapters, *tuner.scaling.items(), *merged, off)
+        for processor in self._images:
+            yield str(processor.scale)
+        for gate in self._gates:
+            yield gate.enabled
 
 
-def _loras(network: nn.Module) -> tuple[Any, ...]:
-    if not getattr(network, "peft_config", None):
-        return ()
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    return tuple(
-        (*tuner.active_adapters, *tuner.scaling.items(), *tuner.merged_adapters, tuner.disable_adapters)
-        for tuner in network.modules()
-        if isinstance(tuner, BaseTunerLayer)
-    )
-
-
-def _example_images(network: nn.Module) -> tuple[Any, ...]:
-    if not hasattr(getattr(network, "encoder_hid_proj", None), "image_projection_layers"):
-        return ()
-    processors: dict[str, Any] = getattr(network, "attn_processors", {})
-    return tuple(str(processor.scale) for processor in processors.values() if hasattr(processor, "scale"))
-
-
-def _gates(network: nn.Module) -> tuple[Any, ...]:
-    if "gated" not in str(getattr(network, "config", {}).get("attention_type")):
-        return ()
-    return tuple(module.enabled for module in network.modules() if type(module).__name__ == "GatedSelfAttentionDense")
+def _attends(module: nn.Module) -> bool:
+    return "processor" in vars(module) or "processor" in vars(module).get("_modules", ())

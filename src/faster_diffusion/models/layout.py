@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,32 @@ class Layout:
     inputs: Inputs | None = None  # what it is called with besides latent and timestep, as tensors without data
 
 
+# Classes that only call what they have under an attribute.
+_WRAPPERS = {
+    "torch.OptimizedModule": "_orig_mod",
+    "torch.DataParallel": "module",
+    "torch.DistributedDataParallel": "module",
+    "peft.PeftModel": "base_model",
+    "peft.PeftMixedModel": "base_model",
+    "peft.BaseTuner": "model",
+}
+
+
 def unwrap(network: nn.Module) -> nn.Module:
-    """The network itself, if ``torch.compile(network)`` wrapped it."""
-    inner = getattr(network, "_orig_mod", network)
-    return inner if isinstance(inner, nn.Module) else network
+    """The network itself, if ``torch.compile(network)``, PEFT or ``DataParallel`` was put around it."""
+    *_, innermost = wrappers(network)
+    return innermost
+
+
+def wrappers(network: nn.Module) -> Iterator[nn.Module]:
+    """What was put around a network, from the outside, and the network itself at last."""
+    inner: Any = network
+    while isinstance(inner, nn.Module):
+        network = inner
+        yield network
+        names = {f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(network).__mro__}
+        found = next((attribute for name, attribute in _WRAPPERS.items() if name in names), None)
+        inner = getattr(network, found) if found is not None else None
 
 
 def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

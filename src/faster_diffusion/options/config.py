@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..models.model import Model
 from ..models.paper import noise_harms
+from ..models.patches import patches
 from .correction import Correction
 from .forecast import Forecast
 from .gate import Gate
@@ -88,8 +89,9 @@ class PropagationConfig:
         """What this means for a pipeline or network: the paper's key steps for it, prior noise where it does no harm.
 
         Raises:
-            ValueError: the network has no part that could be reused so.
+            ValueError: the network has no part that could be reused so, or another cache is on it.
         """
+        patches(model.network).refuse(alone=self.group_limit == 1)
         self.reuse.split(model.network)
         return self.for_classes(model.classes)
 
