@@ -24,6 +24,7 @@ from .engine.prior_noise import injected
 from .engine.run import Run
 from .models.model import Model
 from .models.pipelines import inputs_of, network_of, refuse_call
+from .models.schedulers import upcoming_step
 from .options.config import PropagationConfig
 from .options.prior_noise import PriorNoise
 from .options.profile import Profile, Swap, is_profile
@@ -159,7 +160,9 @@ class Handle:
         scheduler: Any,
         inputs: Callable[[], torch.Tensor] | None = None,
     ) -> Iterator[None]:
-        run = Run(network, self.config, timesteps, inputs, owner=self, warn=self._warn)
+        run = Run(
+            network, self.config, timesteps, inputs, lambda: upcoming_step(scheduler), owner=self, warn=self._warn
+        )
         runs: list[Interceptor] = [run]
         if isinstance(control, nn.Module):
             runs.append(Control(control, run))

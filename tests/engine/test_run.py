@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline
 from diffusers.callbacks import SDCFGCutoffCallback
 from diffusers.models.attention_processor import AttnProcessor
 
@@ -349,10 +349,29 @@ def test_timesteps_that_do_not_tell_the_step_run_in_full_with_a_warning(pipe, ca
     text = toys.prompt()["prompt_embeds"]
     handle = fd.enable(unet)
     with torch.no_grad(), handle.sampling(scheduler):
-        for _ in range(3):
-            unet(torch.randn(1, 4, 16, 16), 12345, text)
+        for t in (12345, 12346, torch.tensor(12347)):
+            unet(torch.randn(1, 4, 16, 16), t, text)
     assert handle.summary().computed == 3
     assert caplog.text.count("is no step of the scheduler") == 1
+
+
+@pytest.mark.parametrize("cls", [DDIMScheduler, EulerDiscreteScheduler])
+@pytest.mark.parametrize("steps", [10, 40])
+def test_timesteps_cast_to_the_precision_of_the_latents_are_followed(pipe, cls, steps, caplog):
+    scheduler, unet = cls.from_config(pipe.scheduler.config), pipe.unet.bfloat16()
+    text = toys.prompt()["prompt_embeds"].bfloat16()
+    made = []
+    for cast in (lambda t: t, lambda t: t[None].to(torch.bfloat16)):
+        scheduler.set_timesteps(steps)
+        latent = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+        handle = fd.enable(unet, prior_noise=None, parallel=False)
+        with torch.no_grad(), handle.sampling(scheduler):
+            for t in scheduler.timesteps:
+                x = scheduler.scale_model_input(latent, t)
+                latent = scheduler.step(unet(x, cast(t), text).sample, t, latent).prev_sample
+        made.append(handle.summary().key_steps)
+    assert made[0] == made[1]
+    assert not caplog.text
 
 
 def test_conditioning_that_changes_with_every_step_is_said_to_prevent_acceleration(pipe, caplog):

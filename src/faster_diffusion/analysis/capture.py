@@ -93,7 +93,7 @@ class Capture:
 
     def _begin(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         call = NetworkCall(self._network, self._layout, args, kwargs)
-        step = self._plan.trajectory.step_of(call.timestep)
+        step = self._plan.step_of(call.timestep)
         if step is None:
             raise ValueError(
                 f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value, "

@@ -13,8 +13,8 @@ class WarnOnce:
     def __init__(self) -> None:
         self._given: set[str] = set()
 
-    def __call__(self, message: str) -> None:
-        """Gives a warning, if it was not given before."""
-        if message not in self._given:
-            self._given.add(message)
+    def __call__(self, message: str, kind: str | None = None) -> None:
+        """Gives a warning, if it was not given before: the same message, or one of the same ``kind``."""
+        if (kind or message) not in self._given:
+            self._given.add(kind or message)
             logger.warning(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
 import torch
@@ -17,6 +17,7 @@ class Plan:
     Args:
         timesteps: gives the scheduler's timesteps, shape (n,).
         inputs: gives what the network is called with for them, where that is something else, shape (n,).
+        upcoming: gives the step that the scheduler takes next, ``None`` where it does not know.
     """
 
     def __init__(
@@ -24,8 +25,9 @@ class Plan:
         key_steps: KeySteps,
         timesteps: Callable[[], torch.Tensor],
         inputs: Callable[[], torch.Tensor] | None = None,
+        upcoming: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self.key_steps, self._timesteps, self._inputs = key_steps, timesteps, inputs
+        self.key_steps, self._timesteps, self._inputs, self._upcoming = key_steps, timesteps, inputs, upcoming
         self._trajectory: Trajectory | None = None
         self._keys: tuple[int, ...] = ()
 
@@ -38,6 +40,10 @@ class Plan:
             self._keys = self.key_steps.orders(len(timesteps))
         return self._trajectory
 
+    def step_of(self, t: torch.Tensor | float | int) -> int | None:
+        """The step with timestep or input ``t``; ``None`` if that is unclear."""
+        return self.trajectory.step_of(t, self._upcoming())
+
     @property
     def propagates(self) -> bool:
         """Whether any step is not key."""
@@ -48,6 +54,10 @@ class Plan:
         steps = len(self.trajectory)
         position = bisect_right(self._keys, step)
         return self._keys[position] if position < len(self._keys) else steps
+
+    def reuses_from(self, step: int) -> bool:
+        """Whether ``step`` or any later one is not key."""
+        return len(self._keys) - bisect_left(self._keys, step) < len(self.trajectory) - step
 
     def reused_after(self, step: int, keys: int) -> bool:
         """Whether the step after key step ``step``, or after one of the next ``keys`` key steps, is not key."""

@@ -115,7 +115,7 @@ class _Injection:
         return output
 
     def step_of(self, timestep: Any) -> int | None:
-        return self._plan.trajectory.step_of(timestep)
+        return self._plan.step_of(timestep)
 
     def is_late(self, index: int | None) -> bool:
         """Whether the step belongs to the part of sampling that gets noise: t / num_train_timesteps < start."""

@@ -60,6 +60,7 @@ class Run:
         root: what the sampling loop calls: a network, or ``torch.compile`` of one.
         timesteps: gives the scheduler's timesteps, shape (n,).
         inputs: gives what the network is called with for them, where that is something else, shape (n,).
+        upcoming: gives the step that the scheduler takes next, ``None`` where it does not know.
         owner: who started the run.
         warn: gives warnings; shared by the runs of an owner, so that each is given once.
     """
@@ -70,13 +71,14 @@ class Run:
         config: PropagationConfig,
         timesteps: Callable[[], torch.Tensor],
         inputs: Callable[[], torch.Tensor] | None = None,
+        upcoming: Callable[[], int | None] = lambda: None,
         owner: object = None,
         warn: WarnOnce | None = None,
     ) -> None:
         self.root, self.owner, self.warn = root, owner, warn or WarnOnce()
         self.network, self.layout = unwrap(root), layout_of(root)
         self.counts = Counts()
-        self.plan = Plan(config.key_steps, timesteps, inputs)
+        self.plan = Plan(config.key_steps, timesteps, inputs, upcoming)
         self.residuals_new_at = -1  # the step for which a control network has run
         self.residuals_kept_at = -1  # the step for which it has not
         self._config = config
@@ -117,11 +119,13 @@ class Run:
             return None
         trajectory = self.plan.trajectory
         self.counts.steps = len(trajectory)
-        step = trajectory.step_of(call.timestep)
+        step = self.plan.step_of(call.timestep)
         if step is None:
             self.warn(
-                f"Timestep {call.timestep} is no step of the scheduler's timesteps, or one of several with that value: "
-                "the network runs in full. Loop over scheduler.timesteps itself to accelerate it."
+                f"The network was called with {call.timestep}, which is no step of the scheduler's timesteps, "
+                "or one of several with that value: such calls run in full, so that the image is right and takes as "
+                "long as ever. Loop over scheduler.timesteps itself to accelerate it.",
+                "unknown timestep",
             )
         return step
 

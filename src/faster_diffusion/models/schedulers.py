@@ -209,3 +209,10 @@ def _placed(solver: Any) -> Any:
 
     body = {"placed_at": (), "set_timesteps": set_timesteps, "__module__": solver.__module__}
     return type(solver.__name__, (solver,), body)
+
+
+def upcoming_step(scheduler: Any) -> int | None:
+    """The index of the step that a scheduler takes next, if it counts them; before the first it may not know."""
+    step = getattr(scheduler, "step_index", None)
+    step = getattr(scheduler, "begin_index", None) if step is None else step
+    return step if isinstance(step, int) else None
