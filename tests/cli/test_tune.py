@@ -16,7 +16,7 @@ def test_tunes_a_folder_and_goes_on(run, tiny_model, tmp_path, monkeypatch):
     options = ("--reference", "ddim:12", "--steps", 6, "--guidance", 3, "--rounds", 1, "--budget-minutes", 0)
     result = run(*command, *options, "--calibration", 1)
     assert result.exit_code == 0, result.stderr
-    assert "Front: nothing is faster and nearer at once" in result.stdout
+    assert "Pareto front: nothing is faster and nearer at once" in result.stdout
     assert "Profiles: tuned/profiles; picture: tuned/pareto-front.png" in result.stdout
     assert json.loads((tmp_path / "tuned" / "manifest.json").read_text())["settings"]["guidance"] == 3
     profile = next((tmp_path / "tuned" / "profiles").glob("*.json"))
