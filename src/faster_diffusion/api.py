@@ -113,7 +113,7 @@ class Handle:
             RuntimeError: there was no run yet.
         """
         target = self._target()
-        if self._counts is None or not self._counts.calls or target is None:
+        if self._counts is None or target is None:
             raise RuntimeError("There is no run to sum up yet: call the pipeline (or sample within handle.sampling).")
         return summarise(self._counts, self.config, _network_of(target))
 
@@ -186,6 +186,13 @@ class Handle:
         if target is not None and _handle_of(target) is self:
             disable(target)
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Of a pickled target: what it takes to be enabled with the same options where it is read."""
+        return self._target(), self.config, self.profile, self._swap
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        Handle.__init__(self, *state)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Handle:
         """Belongs to the copy of its target, if that is being copied."""
         target: Any = self._target()
@@ -193,7 +200,7 @@ class Handle:
 
 
 def _handle_of(target: Target) -> Handle | None:
-    return getattr(target, _ENTRY, None)
+    return vars(target).get(_ENTRY)  # a wrapper hands on what its network has
 
 
 def _network_of(target: Target) -> nn.Module:

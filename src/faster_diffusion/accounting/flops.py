@@ -6,6 +6,7 @@ and an addition are two operations: papers that say GFLOPs for multiply-adds giv
 """
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -33,7 +34,8 @@ def stage_flops(
     others, such as layers of blocks.
 
     Tensors anywhere in `args` and `kwargs` count by their shape alone, and may be on any device. The copy is made from
-    the model's config: what was added to the model since (LoRA, IP-Adapter, other attention) is not counted.
+    the model's config: what was added to the model since (LoRA, IP-Adapter, other attention) is not counted. Where that
+    makes another model, which does not take these arguments, it is made from the modules themselves.
 
     Returns:
         Stage -> FLOPs, two for each multiply-add (the paper's tables count multiply-adds).
@@ -43,7 +45,10 @@ def stage_flops(
     """
     network = unwrap(model)
     arguments = map_tensors(_on_meta, (args, dict(kwargs or {})))
-    counts = _counts(_Call(type(network), getattr(network, "config", None), arguments))
+    try:
+        counts = _counts(_Call(type(network), getattr(network, "config", None), arguments))
+    except Exception:  # whatever a class of one's own, or a network changed by hand, makes of the config
+        counts = _counted(_skeleton(network), arguments)
     flops = {stage: counts.get(stage, 0) for stage in stages or _stages(network)}
     return flops | {"other": counts[_WHOLE] - sum(flops.values())}
 
@@ -67,8 +72,11 @@ _WHOLE = ""  # where the forward of the whole network is found among those of it
 @lru_cache(maxsize=64)  # a count takes a second and more, and every summary of a run asks for one
 def _counts(call: _Call) -> dict[str, int]:
     """FLOPs of a call by the name of the module that runs them."""
-    copy = twin(call.network, call.config)
-    args, kwargs = call.arguments
+    return _counted(twin(call.network, call.config), call.arguments)
+
+
+def _counted(copy: nn.Module, arguments: Any) -> dict[str, int]:
+    args, kwargs = arguments
     # Attention on the meta device runs as two matrix products, which are counted; CPU's fused kernel would not be.
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         copy(*args, **kwargs)
@@ -92,6 +100,27 @@ def twin(model: nn.Module | type, config: Mapping[str, Any] | None = None) -> nn
     with torch.device("meta"):
         copy: nn.Module = cls.from_config(config)
     return copy.float().eval().to("meta")  # some parameters are made from lists, on the CPU in spite of the context
+
+
+def _skeleton(network: nn.Module) -> nn.Module:
+    """A copy of a network as it is, without weights, hooks and replaced forwards, on the meta device."""
+    memo: dict[int, Any] = {}
+    for module in network.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                empty = _on_meta(tensor)
+                memo[id(tensor)] = nn.Parameter(empty, False) if isinstance(tensor, nn.Parameter) else empty
+        foreign = {n: v for n, v in vars(module).items() if n.startswith("_") and n not in _OF_EVERY_MODULE}
+        memo |= {id(value): None for value in foreign.values() if type(value).__module__ not in _PLAIN}
+        memo |= {id(hooks): type(hooks)() for name, hooks in vars(module).items() if name.endswith("_hooks")}
+    copy = deepcopy(network, memo)
+    for module in copy.modules():
+        vars(module).pop("forward", None)
+    return copy
+
+
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_PLAIN = ("builtins", "diffusers.configuration_utils")
 
 
 def reused_flops(network: nn.Module, flops: Mapping[str, int], reuse: Reuse) -> int:

@@ -10,6 +10,7 @@ from torch import nn
 from ..engine.counts import Counts
 from ..options.config import PropagationConfig
 from ..options.forecast import Forecast
+from ..options.reuse import Reuse
 from .flops import reused_flops, stage_flops
 
 
@@ -29,6 +30,7 @@ class Summary:
     control_reused: int  # calls of a control network answered by what it gave at a key step
     cache_bytes: int  # peak memory of kept features and waiting predictions
     config: PropagationConfig
+    uncounted: str | None = None  # why FLOPs could not be counted, where that is so; they are 0 then
 
     @property
     def flops_untouched(self) -> int:
@@ -37,8 +39,8 @@ class Summary:
 
     @property
     def flops_saved(self) -> float:
-        """Fraction of the network's FLOPs that was saved, 0 to 1."""
-        return 1 - self.flops / self.flops_baseline
+        """Fraction of the network's FLOPs that was saved, 0 to 1; 0 where none were counted."""
+        return 1 - self.flops / self.flops_baseline if self.flops_baseline else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -56,6 +58,11 @@ class Summary:
         halves = (
             (f"Without the unconditional half of the batch: {self.halves} of {calls} calls.",) if self.halves else ()
         )
+        memory = f"cache at most {self.cache_bytes / 2**20:,.1f} MiB."
+        priced = (
+            f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_baseline / 1e9:,.1f} GFLOP, "
+            f"{self.flops_saved:.1%} saved; {memory}"
+        )
         return "\n".join(
             (
                 f"{part} ran in {self.computed} of {calls} network calls (key steps {self.config.key_steps}: "
@@ -63,8 +70,7 @@ class Summary:
                 f"Decoder ran {self.decoder_batches} times, up to {self.config.group_limit or 'all'} steps at once.",
                 *control,
                 *halves,
-                f"Network: {self.flops / 1e9:,.1f} instead of {self.flops_baseline / 1e9:,.1f} GFLOP, "
-                f"{self.flops_saved:.1%} saved; cache at most {self.cache_bytes / 2**20:,.1f} MiB.",
+                priced if self.uncounted is None else f"FLOPs are not counted: {self.uncounted}; {memory}",
                 f"Prior noise: {noise or 'none'}.",
             )
         )
@@ -72,14 +78,12 @@ class Summary:
 
 def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> Summary:
     """Puts a price on what a run of ``network`` counted."""
-    reuse = config.reuse
-    baseline = saved = 0
-    for calls in counts.calls.values():
-        flops = stage_flops(network, *calls.arguments, stages=reuse.split(network).stages)
-        whole, reused = sum(flops.values()), reused_flops(network, flops, reuse)
-        baseline += (calls.computed + calls.reused) * whole
-        saved += calls.reused * reused
-        saved += (calls.computed_half * whole + calls.reused_half * (whole - reused)) // 2
+    baseline, saved, uncounted = 0, 0, None
+    try:
+        baseline, saved = _price(counts, config.reuse, network)
+    except Exception as error:  # a class of one's own, or a network changed by hand, may fail without data in any way
+        reason = (str(error).strip().splitlines() or [""])[0]
+        uncounted = f"{type(network).__name__} does not run on tensors without data ({type(error).__name__}: {reason})"
     return Summary(
         steps=counts.steps,
         key_steps=tuple(sorted(set(counts.key_steps))),
@@ -93,4 +97,19 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
         control_reused=counts.control_reused,
         cache_bytes=counts.cache_bytes,
         config=config,
+        uncounted=uncounted,
     )
+
+
+def _price(counts: Counts, reuse: Reuse, network: nn.Module) -> tuple[int, int]:
+    """FLOPs of all calls without acceleration, and those that were saved."""
+    baseline = saved = 0
+    for calls in counts.calls.values():
+        if not calls.computed + calls.reused:
+            continue  # the first failed
+        flops = stage_flops(network, *calls.arguments, stages=reuse.split(network).stages)
+        whole, reused = sum(flops.values()), reused_flops(network, flops, reuse)
+        baseline += (calls.computed + calls.reused) * whole
+        saved += calls.reused * reused
+        saved += (calls.computed_half * whole + calls.reused_half * (whole - reused)) // 2
+    return baseline, saved

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..models.arguments import argument_names
 from ..models.layout import Layout
 from .tensors import map_tensors, repeat
 
@@ -26,9 +26,16 @@ class NetworkCall:
     def __init__(
         self, network: nn.Module, layout: Layout, args: tuple[Any, ...], kwargs: dict[str, Any], state: int = 0
     ) -> None:
-        names = _parameter_names(type(network).forward)
+        cls: Any = type(network)
+        names = argument_names(cls, layout.sample)
         self._positional = names[: len(args)]
         self.values: dict[str, Any] = {**dict(zip(self._positional, args, strict=True)), **kwargs}
+        missing = {layout.sample, "timestep"} - self.values.keys()
+        if missing:
+            raise TypeError(
+                f"{type(network).__name__} is called without {' and '.join(sorted(missing))}: its step cannot be told. "
+                f"Pass the latent ({layout.sample}) and the timestep by these names, or as the first two arguments."
+            )
         _move_adapter_features(self.values)
         self.timestep: torch.Tensor | float | int = self.values["timestep"]
         shape = self.values[layout.sample].shape
@@ -110,8 +117,3 @@ def rebuild_like(output: Any) -> Callable[[torch.Tensor], Any]:
     if isinstance(output, tuple):
         return lambda sample: (sample,)
     return lambda sample: type(output)(sample=sample)
-
-
-@cache
-def _parameter_names(forward: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(forward).parameters)[1:]  # without self

@@ -14,6 +14,10 @@ Timesteps = Callable[[Any], torch.Tensor]  # of a scheduler
 
 _MAPS = "it reads the attention maps of the whole network at every step, and a reused encoder has none"
 _SIGMA = "its network is given a noise level instead of a timestep of the scheduler, so that no step can be told"
+_AT_ONCE = "it calls its network on many timesteps at once, so that no step can be told"
+_OTHER_SAMPLER = (
+    "its sampler is k-diffusion's, which does not go by the scheduler's timesteps, so that no step can be told"
+)
 _STATES = "it swaps the scheduler's state for every part of the image, so that no step can be told"
 
 
@@ -58,6 +62,9 @@ PIPELINES: dict[str, Traits] = {
     "ScoreSdeVePipeline": Traits(refused=_SIGMA),
     "KarrasVePipeline": Traits(refused=_SIGMA),
     "StableDiffusionAttendAndExcitePipeline": Traits(refused=_MAPS),
+    "StableDiffusionKDiffusionPipeline": Traits(refused=_OTHER_SAMPLER),
+    "StableDiffusionXLKDiffusionPipeline": Traits(refused=_OTHER_SAMPLER),
+    "StableDiffusionParadigmsPipeline": Traits(refused=_AT_ONCE),
     "StableDiffusionPanoramaPipeline": Traits(refused=_STATES),
     "StableDiffusionPix2PixZeroPipeline": Traits(refused=_MAPS),
     "StableDiffusionSAGPipeline": Traits(refused=_MAPS),

@@ -19,6 +19,7 @@ from diffusers import (
     StableCascadePriorPipeline,
     StableDiffusionAttendAndExcitePipeline,
     StableDiffusionPanoramaPipeline,
+    StableDiffusionParadigmsPipeline,
     StableDiffusionSAGPipeline,
     WuerstchenDecoderPipeline,
 )
@@ -71,6 +72,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: like_stable_diffusion(StableDiffusionPanoramaPipeline, *SAFETY),
         "scheduler's state",
     ),
+    "paradigms": (lambda: like_stable_diffusion(StableDiffusionParadigmsPipeline, *SAFETY), "many timesteps at once"),
     "self-attention-guidance": (lambda: like_stable_diffusion(StableDiffusionSAGPipeline, *SAFETY), MAPS),
     "stable-cascade": (lambda: cascade(StableCascadeDecoderPipeline, "decoder", "vqgan"), NO_UNET),
     "stable-cascade-prior": (lambda: cascade(StableCascadePriorPipeline, "prior"), NO_UNET),
