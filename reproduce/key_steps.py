@@ -20,8 +20,8 @@ import faster_diffusion as fd
 from faster_diffusion import demo
 from faster_diffusion.analysis import Placement, analyze
 from faster_diffusion.analysis.suggest import place
-from faster_diffusion.generation import requests
 from faster_diffusion.generation.prompts import embedded_prompts
+from faster_diffusion.generation.sampling import AsItIs, Settings, sample
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import decibels, mean_square_error, psnr
@@ -52,14 +52,17 @@ def measure(count: int, batch_size: int, steps: int = STEPS) -> dict[str, Any]:
     seen = analyze(pipe, demo.prompts(SEEN, seed=5), steps=steps, guidance_scale=demo.GUIDANCE_SCALE)
     progressive = place("progressive", seen.drift, set(PRESETS["progressive"](steps)))
     placements = sorted((*seen.suggestions, *seen.others, progressive), key=lambda some: len(some.step_indices))
-    wanted = [requests.Request(prompt.text, prompt.seed) for prompt in embedded_prompts(count)]
-    settings = requests.RequestSettings(steps, demo.GUIDANCE_SCALE)
+    wanted = embedded_prompts(count)
+    settings = Settings((steps,), demo.GUIDANCE_SCALE, batch_size=batch_size)
+
+    def images() -> list[Image.Image]:
+        return [image for batch in sample(AsItIs(), [pipe], wanted, settings) for image in batch]
 
     def sampled(placement: Placement) -> list[Image.Image]:
         with fd.enable(pipe, key_steps=placement.step_indices, prior_noise=None):
-            return requests.sample(pipe, wanted, settings, batch_size)
+            return images()
 
-    original = requests.sample(pipe, wanted, settings, batch_size)
+    original = images()
     return {
         "prompts": len(wanted),
         "steps": steps,

@@ -3,8 +3,11 @@
 import pytest
 
 import faster_diffusion as fd
+from faster_diffusion.arms import Arm
 from faster_diffusion.cli.options import Acceleration
-from faster_diffusion.generation import comparison, requests
+from faster_diffusion.generation import comparison
+from faster_diffusion.generation.prompts import Prompt
+from faster_diffusion.generation.sampling import Settings
 from tests.evaluation import tiny
 
 
@@ -16,7 +19,7 @@ from tests.evaluation import tiny
     ],
 )
 def test_the_sheet_says_how_it_was_accelerated_noise_too(acceleration, how):
-    pipe, wanted = tiny.pipeline(), requests.requests(["a"], 1, 0)
-    both = comparison.compare(pipe, wanted, requests.RequestSettings(3, 3.0), acceleration.config(), batch_size=1)
+    pipe, way = tiny.pipeline(), Arm(propagation=acceleration.config())
+    both = comparison.compare(pipe, way, [Prompt("a", 0)], Settings((3,), 3.0))
     assert both.how == how
     assert not fd.is_enabled(pipe)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faster_diffusion.generation import images, requests
+from faster_diffusion.generation import images
+from faster_diffusion.generation.prompts import numbered
 
 
 def flat(value, size=(8, 6)):
@@ -32,5 +33,5 @@ def test_sheet_shows_every_picture_enlarged_without_smoothing():
 
 
 def test_seeds_count_up_prompt_by_prompt():
-    wanted = requests.requests(["a", "b"], 2, seed=5)
-    assert [(request.prompt, request.seed) for request in wanted] == [("a", 5), ("a", 6), ("b", 7), ("b", 8)]
+    wanted = numbered(["a", "b"], 2, seed=5)
+    assert [(prompt.text, prompt.seed) for prompt in wanted] == [("a", 5), ("a", 6), ("b", 7), ("b", 8)]

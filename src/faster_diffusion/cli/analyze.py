@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import analysis, demo
-from ..generation import loading, requests
+from ..generation import checks, loading
 from ..measuring.extras import check_extra
 from ..models import schedulers
 from . import options
@@ -53,8 +53,8 @@ def analyze(
     pipe = loading.load(model, dtype, device)
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
-    requests.check_size(pipe, {"--height": height, "--width": width})
-    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
+    checks.check_size(pipe, {"--height": height, "--width": width})
+    acceleration.orders(checks.network_calls(pipe.scheduler, steps))
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
     wanted = {"guidance_scale": guidance, "height": height, "width": width}

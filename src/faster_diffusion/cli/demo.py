@@ -10,8 +10,11 @@ import typer
 from PIL import Image
 
 from .. import demo as embedded
+from ..arms import Arm
 from ..demo import recognise
-from ..generation import comparison, images, loading, requests
+from ..generation import checks, comparison, images, loading
+from ..generation.prompts import Prompt, numbered
+from ..generation.sampling import Settings
 from . import options
 from .errors import one_line
 
@@ -44,10 +47,10 @@ def demo(
     """Samples the embedded model, original and accelerated from the same seeds, and shows both side by side."""
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     pipe = loading.load("scenes", device=device)
-    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
-    wanted = requests.requests(embedded.prompts(prompts, seed), 1, seed)
-    settings = requests.RequestSettings(steps, embedded.GUIDANCE_SCALE)
-    both = comparison.compare(pipe, wanted, settings, acceleration.config(), batch_size=prompts, rounds=ROUNDS)
+    acceleration.orders(checks.network_calls(pipe.scheduler, steps))
+    wanted = numbered(embedded.prompts(prompts, seed), seed=seed)
+    settings = Settings((steps,), embedded.GUIDANCE_SCALE, batch_size=prompts)
+    both = comparison.compare(pipe, Arm(propagation=acceleration.config()), wanted, settings, ROUNDS)
     agreements = {
         "original": _agreement(both.original, both.wanted),
         "accelerated": _agreement(both.accelerated, both.wanted),
@@ -59,7 +62,8 @@ def demo(
         typer.echo(f"{name.capitalize()}: {agreement}")
     shown = {
         "model": "scenes",
-        **settings.to_dict(),
+        "steps": steps,
+        "guidance": settings.guidance,
         "seed": seed,
         "acceleration": asdict(acceleration),
         "original_time": both.original_time.to_dict(),
@@ -71,7 +75,7 @@ def demo(
     typer.echo(f"Picture: {out}")
 
 
-def _agreement(pictures: Sequence[Image.Image], wanted: Sequence[requests.Request]) -> Agreement:
-    prompts = [request.prompt for request in wanted]
+def _agreement(pictures: Sequence[Image.Image], wanted: Sequence[Prompt]) -> Agreement:
+    prompts = [prompt.text for prompt in wanted]
     obeyed = sum(recognise.obeys(picture, prompt).all_right for picture, prompt in zip(pictures, prompts, strict=True))
     return Agreement(obeyed, len(prompts), fmean(embedded.clip_score(list(pictures), prompts)))

@@ -11,7 +11,7 @@ import torch
 import transformers
 import typer
 
-from ..generation.errors import InputError
+from ..generation.errors import InputError, MissingError, UnwantedError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,6 +35,10 @@ def one_line(command: Command) -> Command:
             return command(*args, **kwargs)
         except CliError as error:
             _fail(str(error), error.code)
+        except MissingError as error:
+            _fail(f"{error.reason}; give one as --{_option(error.name)}.", USAGE)
+        except UnwantedError as error:
+            _fail(f"{error.reason}; leave --{_option(error.name)} out.", USAGE)
         except InputError as error:
             _fail(str(error), USAGE)
         except torch.OutOfMemoryError:
@@ -59,6 +63,11 @@ def show_our_warnings_only() -> None:
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         typer.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
+
+
+def _option(name: str) -> str:
+    """How a command calls an argument."""
+    return name.replace("_", "-")
 
 
 def _fail(message: str, code: int) -> None:

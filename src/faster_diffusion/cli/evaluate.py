@@ -17,7 +17,7 @@ from ..evaluation import evaluate as run
 from ..evaluation.dry_run import Model, requirements
 from ..evaluation.features import EMBEDDED
 from ..evaluation.line_up import DEFAULT_ARMS, line_up
-from ..generation import loading, requests
+from ..generation import checks, loading
 from ..generation.errors import FetchError
 from ..generation.prompts import repeated
 from ..generation.sampling import Settings
@@ -108,7 +108,7 @@ def evaluate(
     for pipe in pipes:
         if scheduler is not None:
             pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
-    requests.check_size(pipes[0], {"--height": height, "--width": width})
+    checks.check_size(pipes[0], {"--height": height, "--width": width})
     title = " then ".join(names)
     found = run(pipes, contest, wanted, settings, judges, out=out, name=title, progress=sys.stderr.isatty())
     typer.echo(f"{report.markdown(found)}\n\nReport: {out / 'report.html'}")

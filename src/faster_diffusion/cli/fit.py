@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import demo
-from ..generation import loading, requests
+from ..generation import checks, loading
 from ..generation.sampling import Settings
 from ..options.profile import SUFFIX, Profile
 from ..tuning import fit as run
@@ -52,7 +52,7 @@ def fit(
     if len(wanted) <= held_out:
         raise CliError(f"{prompts} has {len(wanted)} prompts; with {held_out} held out none is left to fit.")
     pipe = loading.load(model, dtype, device)
-    requests.check_size(pipe, {"--height": height, "--width": width})
+    checks.check_size(pipe, {"--height": height, "--width": width})
     settings = Settings(guidance=guidance, negative=negative, height=height, width=width)
     profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference=reference, place=place)
     profile.save(out)

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-import faster_diffusion as fd
-
 from .. import demo
-from ..generation import comparison, images, loading, requests, steering
+from ..arms import Arm
+from ..generation import checks, comparison, images, loading, steering
+from ..generation.prompts import Prompt, numbered
+from ..generation.sampling import Settings, sample
 from ..models import schedulers
 from . import options
 from .errors import CliError, one_line
@@ -50,7 +51,7 @@ def generate(
     out: Annotated[Path, typer.Option(help="A folder, or a .png file if one image is made.")] = Path("out"),
 ) -> None:
     """Makes images from prompts, accelerated. Every PNG carries its settings."""
-    wanted = requests.requests(prompt, num_images, seed)
+    wanted = numbered(prompt, num_images, seed)
     _check_out(out, len(wanted))
     options.check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
@@ -60,41 +61,48 @@ def generate(
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
     pipe = steered.applied(pipe)
-    requests.check_size(pipe, {"--height": height, "--width": width})
-    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
+    checks.check_size(pipe, {"--height": height, "--width": width})
+    acceleration.orders(checks.network_calls(pipe.scheduler, steps))
     if guidance is None:
         guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
-    settings = requests.RequestSettings(steps, guidance, negative, height, width, steered)
+    settings = Settings((steps,), guidance, negative, height, width, batch_size, steering=steered)
     shared = {
         "model": model,
-        **settings.to_dict(),
+        "steps": steps,
+        "guidance": guidance,
+        "negative": negative,
+        "height": height,
+        "width": width,
+        **steered.to_dict(),
         "scheduler": type(pipe.scheduler).__name__,
         "acceleration": asdict(acceleration),
         "dtype": str(pipe.unet.dtype).removeprefix("torch."),
         "device": pipe.device.type,
         "versions": {name: version(name) for name in ("faster-diffusion", "diffusers", "torch")},
     }
-    paths = [_path(out, request, len(wanted)) for request in wanted]
+    paths = [_path(out, each, len(wanted)) for each in wanted]
+    way = Arm(propagation=acceleration.config())
     if compare:
-        both = comparison.compare(pipe, wanted, settings, acceleration.config(), batch_size)
+        both = comparison.compare(pipe, way, wanted, settings)
         _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps")
         return
-    handle = fd.enable(pipe, acceleration.config())
-    for request, path, made in zip(wanted, paths, requests.sample(pipe, wanted, settings, batch_size), strict=True):
-        images.save(made, path, {**shared, **asdict(request)})
-        typer.echo(path)
-    typer.echo(handle.summary())
+    with way.applied(pipe) as handle:
+        made = (image for batch in sample(way, [pipe], wanted, settings) for image in batch)
+        for each, path, image_made in zip(wanted, paths, made, strict=True):
+            images.save(image_made, path, {**shared, **each.to_dict()})
+            typer.echo(path)
+        typer.echo(handle.summary() if handle else "")
 
 
 def _save_comparison(both: comparison.Comparison, paths: list[Path], shared: dict[str, Any], title: str) -> None:
     pairs = zip(both.wanted, paths, both.original, both.accelerated, both.psnr, strict=True)
-    for request, path, before, after, decibels in pairs:
-        settings = {**shared, **asdict(request)}
+    for each, path, before, after, decibels in pairs:
+        settings = {**shared, **each.to_dict()}
         images.save(after, path, settings)
         images.save(before, path.with_stem(f"{path.stem}-original"), {**settings, "acceleration": None})
         typer.echo(f"{path}  PSNR {decibels:.1f} dB")
     sheet = paths[0].with_stem(f"{paths[0].stem}-compare")
-    images.save(both.sheet(title), sheet, {**shared, "requests": [asdict(request) for request in both.wanted]})
+    images.save(both.sheet(title), sheet, {**shared, "prompts": [each.to_dict() for each in both.wanted]})
     typer.echo(f"{sheet}\n{both.speed()}")
 
 
@@ -113,8 +121,8 @@ def _check_takes_prompts(pipe: Any) -> None:
         raise CliError(f"{type(pipe).__name__} has no tokenizer, so it cannot read prompts.")
 
 
-def _path(out: Path, request: requests.Request, count: int) -> Path:
+def _path(out: Path, prompt: Prompt, count: int) -> Path:
     if out.suffix.lower() == ".png" and count == 1:
         return out
-    slug = re.sub(r"\W+", "-", request.prompt.lower()).strip("-")[:60].rstrip("-")
-    return out / f"{request.seed:05d}-{slug or 'image'}.png"
+    slug = re.sub(r"\W+", "-", prompt.text.lower()).strip("-")[:60].rstrip("-")
+    return out / f"{prompt.seed:05d}-{slug or 'image'}.png"

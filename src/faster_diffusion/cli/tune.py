@@ -10,7 +10,7 @@ import typer
 
 from .. import demo
 from ..arms import Arm
-from ..generation import loading, requests
+from ..generation import checks, loading
 from ..generation.sampling import Settings
 from ..measuring.extras import check_extra
 from ..models import schedulers
@@ -71,7 +71,7 @@ def tune(
     pipe = loading.load(model, dtype, device)
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
-    requests.check_size(pipe, {"--height": height, "--width": width})
+    checks.check_size(pipe, {"--height": height, "--width": width})
     found = run(
         pipe,
         wanted,

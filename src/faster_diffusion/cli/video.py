@@ -11,7 +11,7 @@ import typer
 import faster_diffusion as fd
 
 from .. import demo
-from ..generation import loading, requests, videos
+from ..generation import checks, loading, videos
 from ..generation.steering import read_image
 from . import options
 from .errors import CliError, one_line
@@ -41,8 +41,8 @@ def video(
         raise CliError(f"--out {out} is neither a .gif nor a .webp file.")
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     pipe = videos.as_video_pipeline(loading.load(model, dtype, device))
-    requests.check_size(pipe, {"--height": height, "--width": width})
-    acceleration.orders(requests.network_calls(pipe.scheduler, steps))
+    checks.check_size(pipe, {"--height": height, "--width": width})
+    acceleration.orders(checks.network_calls(pipe.scheduler, steps))
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
     call: dict[str, Any] = {"num_inference_steps": steps, "generator": torch.Generator("cpu").manual_seed(seed)}

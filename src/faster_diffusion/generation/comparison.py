@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from PIL import Image
 
-from ..api import disable, enable
 from ..measuring.pixels import psnr
 from ..measuring.timing import Timings, interleave
 from ..options.config import PropagationConfig
 from ..options.prior_noise import PriorNoise
-from . import images, requests
+from . import images, sampling
+from .prompts import Prompt
 
 WARM_UP_STEPS = 10
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Images in the order of the requests, and seconds for all of them together."""
+    """Images in the order of the prompts, and seconds for all of them together."""
 
-    wanted: Sequence[requests.Request]
+    wanted: Sequence[Prompt]
     original: list[Image.Image]
     accelerated: list[Image.Image]
     original_time: Timings
     accelerated_time: Timings
-    config: PropagationConfig  # as this pipeline took it
+    config: PropagationConfig | None  # as this pipeline took it; none where there are no key steps
 
     @property
     def psnr(self) -> list[float]:
@@ -48,6 +50,8 @@ class Comparison:
     @property
     def how(self) -> str:
         """What was done to accelerate."""
+        if self.config is None:
+            return "no key steps"
         noise = self.config.prior_noise
         mixed_in = f"prior noise {noise.alpha}" if isinstance(noise, PriorNoise) else "no prior noise"
         return f"key steps {self.config.key_steps}, {'parallel' if self.config.parallel else 'sequential'}, {mixed_in}"
@@ -59,36 +63,31 @@ class Comparison:
             f"Accelerated\n{self.accelerated_time.call_seconds:.2f} s",
         )
         columns = [
-            images.Column(pair, f"{request.prompt}\nseed {request.seed}, {decibels:.1f} dB")
-            for *pair, request, decibels in zip(self.original, self.accelerated, self.wanted, self.psnr, strict=True)
+            images.Column(pair, f"{prompt.text}\nseed {prompt.seed}, {decibels:.1f} dB")
+            for *pair, prompt, decibels in zip(self.original, self.accelerated, self.wanted, self.psnr, strict=True)
         ]
         return images.sheet(rows, columns, f"{title}, {self.how}")
 
 
 def compare(
-    pipe: Any,
-    wanted: Sequence[requests.Request],
-    settings: requests.RequestSettings,
-    config: PropagationConfig,
-    batch_size: int,
-    rounds: int = 1,
+    pipe: Any, way: sampling.Way, wanted: Sequence[Prompt], settings: sampling.Settings, rounds: int = 1
 ) -> Comparison:
-    """Samples everything both ways, `rounds` times in turn after a short warm-up."""
+    """Samples everything as it is and in a `way`, `rounds` times in turn after a short warm-up."""
     made: dict[str, list[Image.Image]] = {}
-    config = enable(pipe, config).config
+    configs: list[PropagationConfig | None] = []
 
-    def sample(arm: str, settings: requests.RequestSettings, wanted: Sequence[requests.Request]) -> None:
-        disable(pipe)
-        if arm == "accelerated":
-            enable(pipe, config)
-        made[arm] = requests.sample(pipe, wanted, settings, batch_size)
+    def sample(arm: sampling.Way, name: str, settings: sampling.Settings, wanted: Sequence[Prompt]) -> None:
+        with arm.applied(pipe) as handle:
+            configs.append(getattr(handle, "config", None))
+            made[name] = list(chain.from_iterable(sampling.sample(arm, [pipe], wanted, settings)))
 
-    arms = ("original", "accelerated")
-    for arm in arms:
-        sample(arm, replace(settings, steps=min(settings.steps, WARM_UP_STEPS)), wanted[:batch_size])
-    calls = {arm: lambda arm=arm: sample(arm, settings, wanted) for arm in arms}
+    arms: dict[str, sampling.Way] = {"original": sampling.AsItIs(), "accelerated": way}
+    short = replace(settings, steps=tuple(min(steps, WARM_UP_STEPS) for steps in settings.steps))
+    for name, arm in arms.items():
+        sample(arm, name, short, wanted[: settings.batch_size])
+    calls = {name: partial(sample, arm, name, settings, wanted) for name, arm in arms.items()}
     timings = interleave(pipe.unet, calls, rounds, warm_up=0)
-    disable(pipe)
+    config = next((config for config in configs if config is not None), None)
     return Comparison(
         wanted, made["original"], made["accelerated"], timings["original"], timings["accelerated"], config
     )

@@ -7,6 +7,32 @@ class InputError(ValueError):
     """Something that was asked for makes no sense, whatever the machine; other failures are plain ``ValueError``."""
 
 
+class MissingError(InputError):
+    """Something else is needed beside what was given.
+
+    Args:
+        reason: a sentence without its full stop.
+        name: what to give, by the name of its argument.
+    """
+
+    def __init__(self, reason: str, name: str) -> None:
+        super().__init__(f"{reason}; give {name}.")
+        self.reason, self.name = reason, name
+
+
+class UnwantedError(InputError):
+    """Something was given that has no place here.
+
+    Args:
+        reason: a sentence without its full stop.
+        name: what to leave out, by the name of its argument.
+    """
+
+    def __init__(self, reason: str, name: str) -> None:
+        super().__init__(f"{reason}; leave {name} out.")
+        self.reason, self.name = reason, name
+
+
 class FetchError(ValueError):
     """A model that is not on this machine and cannot be fetched."""
 

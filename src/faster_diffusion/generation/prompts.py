@@ -85,6 +85,11 @@ def seeded(prompts: Iterable[Prompt | str], seed: int = 0) -> list[Prompt]:
     return [Prompt(each, seed + number) if isinstance(each, str) else each for number, each in enumerate(prompts)]
 
 
+def numbered(texts: Sequence[str], per_text: int = 1, seed: int = 0) -> list[Prompt]:
+    """Every text ``per_text`` times; seeds count up from ``seed``, text by text."""
+    return seeded([text for text in texts for _ in range(per_text)], seed)
+
+
 def embedded_prompts(count: int, seed: int = 0, model: str = "scenes") -> list[Prompt]:
     """Captions that an embedded model never saw in training.
 

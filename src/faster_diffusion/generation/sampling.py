@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from PIL import Image
 from . import filmstrip, videos
 from .progress import bar_config
 from .prompts import Prompt
+from .steering import Steering
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Settings:
         height: in pixels, as ``width``; the first pipeline's own by default.
         batch_size: images generated at once; an image depends on it by rounding alone.
         frames: of each video; the pipeline's own number by default.
+        steering: what steers the first pipeline besides prompts, the same for all images.
 
     Raises:
         ValueError: a number of steps or images is less than 1, or of frames less than 2.
@@ -40,6 +42,7 @@ class Settings:
     width: int | None = None
     batch_size: int = 8
     frames: int | None = None
+    steering: Steering = field(default_factory=Steering)
 
     def __post_init__(self) -> None:
         if not self.steps or min(*self.steps, self.batch_size) < 1:
@@ -48,8 +51,9 @@ class Settings:
             raise ValueError(f"A video has 2 frames or more, not {self.frames}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        return asdict(self)
+        """As plain data, for JSON; without what does not steer."""
+        own = {name: value for name, value in vars(self).items() if name != "steering"}
+        return {**own, **self.steering.to_dict()}
 
 
 class Way(Protocol):
@@ -60,6 +64,18 @@ class Way(Protocol):
 
     def applied(self, pipe: Any) -> AbstractContextManager[Any]:
         """Within it ``pipe(...)`` samples this way."""
+
+
+class AsItIs:
+    """The way in which a pipeline samples by itself."""
+
+    def steps(self, default: int) -> int:
+        """As many as are asked for."""
+        return default
+
+    def applied(self, pipe: Any) -> AbstractContextManager[None]:
+        """Changes nothing."""
+        return nullcontext()
 
 
 @contextmanager
@@ -84,8 +100,16 @@ def quiet(pipes: Sequence[Any]) -> Iterator[None]:
             pipe.set_progress_bar_config(**config)
 
 
+def sample(
+    arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings
+) -> Iterator[list[Image.Image]]:
+    """The images of all prompts, batch by batch as they are made; see `generate`."""
+    for start in range(0, len(prompts), settings.batch_size):
+        yield generate(arm, pipes, prompts[start : start + settings.batch_size], settings)
+
+
 def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings: Settings) -> list[Image.Image]:
-    """An image a prompt, each from a generator of its own, so that it does not depend on its batch.
+    """An image a prompt, all in one batch, each from a generator of its own, so that it does not depend on the others.
 
     A video is an image too, of its frames side by side.
     """
@@ -102,7 +126,8 @@ def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings
             "image": images or None,
         }
         if number == 0:
-            given |= {"guidance_scale": settings.guidance, "height": settings.height, "width": settings.width}
+            size = {} if settings.steering.image else {"height": settings.height, "width": settings.width}
+            given |= {"guidance_scale": settings.guidance, **size, **_steered(pipe, settings, len(prompts))}
             given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(prompts)
         moving = videos.draws_videos(pipe)
         given |= videos.asked(pipe, arm.steps(steps), settings.frames) if moving else {}
@@ -133,6 +158,14 @@ def _asked(pipe: Any, texts: list[str]) -> dict[str, Any]:
     return (
         {"prompt": texts} if "prompt" in videos.call_parameters(pipe) else {"class_labels": pipe.get_label_ids(texts)}
     )
+
+
+def _steered(pipe: Any, settings: Settings, count: int) -> dict[str, Any]:
+    """The pictures that steer ``count`` images, in their size, which by default is the model's own."""
+    if not settings.steering.has_pictures:
+        return {}
+    own = pipe.unet.config.sample_size * getattr(pipe, "vae_scale_factor", 1)
+    return settings.steering.arguments(pipe, count, (settings.width or own, settings.height or own))
 
 
 def _opened(path: Path) -> Image.Image:

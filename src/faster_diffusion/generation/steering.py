@@ -9,7 +9,7 @@ from typing import Any
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, ControlNetModel
 from PIL import Image, UnidentifiedImageError
 
-from .errors import InputError, first_line
+from .errors import InputError, MissingError, UnwantedError, first_line
 from .progress import bar_config
 
 
@@ -31,9 +31,9 @@ class Steering:
 
     def __post_init__(self) -> None:
         if self.controlnet is not None and self.control is None:
-            raise InputError("--controlnet reads a picture; give one as --control.")
+            raise MissingError("A ControlNet reads a picture", "control")
         if self.strength is not None and self.image is None:
-            raise InputError("--strength says how far to leave --image; give one.")
+            raise MissingError("A strength says how far to leave a picture", "image")
         for picture in (self.image, self.control):
             if picture is not None:
                 read_image(picture)
@@ -74,14 +74,14 @@ class Steering:
         name = type(pipe).__name__
         if needs_image(pipe):
             if self.image is None:
-                raise InputError(f"{name} makes something of a picture; give one as --image.")
+                raise MissingError(f"{name} makes something of a picture", "image")
             if self.strength is not None:
-                raise InputError(f"{name} has no strength; leave --strength out.")
+                raise UnwantedError(f"{name} has no strength", "strength")
         if _has_controlnet(pipe):
             if self.control is None:
-                raise InputError(f"{name} follows a picture; give one as --control.")
+                raise MissingError(f"{name} follows a picture", "control")
         elif self.control is not None and self.controlnet is None:
-            raise InputError("--control is for a ControlNet that reads it; give one as --controlnet.")
+            raise MissingError("A picture to follow is read by a ControlNet", "controlnet")
 
     @property
     def has_pictures(self) -> bool:
