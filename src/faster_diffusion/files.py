@@ -1,26 +1,98 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PART = ".part"  # how the name of an unfinished one ends
+LOCK = ".lock"  # how the name of a lock ends
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is there completely or, if this process or the machine dies meanwhile, not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Writes a file that is there completely or, if this process or the machine dies meanwhile, not at all.
+
+    Raises:
+        OSError: it cannot be written, with its path; what was there before is as it was.
+    """
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}{PART}")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # named by what was asked for
+            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
+        raise
 
 
 def write_json(path: Path, content: Any) -> None:
     """The same for JSON."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(path, text.encode())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Within it no other process holds this folder, or this file, which need not be there.
+
+    The system lets go of a lock with the process that holds it, however that ends.
+
+    Raises:
+        BlockingIOError: another process holds it; says which.
+        OSError: the lock cannot be written.
+    """
+    lock = path / LOCK if path.is_dir() else path.with_name(f".{path.name[:100]}{LOCK}")
+    file = _held(lock, path)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # before it is let go, so that nobody can hold what is gone
+        file.close()
+
+
+def _held(lock: Path, path: Path) -> IO[str]:
+    """The lock, open and held."""
+    while True:
+        file = lock.open("a+", encoding="utf-8")
+        if not _acquired(file):
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise BlockingIOError(f"{path} is being written by {holder}. Wait until that is done, or name another.")
+        if _is_there(file, lock):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            return file
+        file.close()  # that which held it has deleted it meanwhile
+
+
+def _is_there(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _acquired(file: IO[str]) -> bool:
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows, which neither opens nor deletes what another process holds open for itself
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: better unguarded than unusable
+        return True
+    return True

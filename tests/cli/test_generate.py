@@ -71,6 +71,7 @@ def test_settings_are_read_back_from_the_picture(run, tiny_model, tmp_path):
         "height": 40,
         "width": 24,
         "scheduler": "DPMSolverMultistepScheduler",
+        "solver": "dpm++",
         "acceleration": {"key_steps": "paper", "parallel": True, "prior_noise": True},
         "dtype": "float32",
         "device": "cpu",

@@ -28,7 +28,7 @@ def make(run, tiny_model, tmp_path):
     """Runs the command; gives the picture and the settings in it."""
 
     def generate(*arguments):
-        result = run("generate", "a", "--model", tiny_model, "--steps", 10, "--out", "x.png", *arguments)
+        result = run("generate", "a", "--model", tiny_model, "--steps", 10, "--out", "x.png", "--overwrite", *arguments)
         assert result.exit_code == 0, result.stderr
         assert "Encoder ran in" in result.stdout
         return np.asarray(Image.open(tmp_path / "x.png"), np.int16), read_settings(tmp_path / "x.png")

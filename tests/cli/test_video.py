@@ -35,7 +35,7 @@ def test_writes_a_video_that_carries_its_settings(run, tiny_model, video_model, 
 
 
 def test_another_kind_of_file(run, tiny_model):
-    fails(run("video", "a", "--model", tiny_model, "--out", "x.mp4"), "neither a .gif nor a .webp")
+    fails(run("video", "a", "--model", tiny_model, "--out", "x.avi"), "neither a .gif nor a .webp")
 
 
 def test_a_picture_where_the_pipeline_takes_none(run, video_model, tmp_path):

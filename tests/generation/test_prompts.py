@@ -7,7 +7,8 @@ from PIL import Image
 
 from faster_diffusion.demo import clips
 from faster_diffusion.demo.scenes import held_out, parse
-from faster_diffusion.generation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts, repeated
+from faster_diffusion.generation.prompt_files import read_prompts
+from faster_diffusion.generation.prompts import LARGEST_SEED, Prompt, class_prompts, embedded_prompts, repeated
 
 
 @pytest.fixture
@@ -132,3 +133,88 @@ def test_classes_take_turns_each_by_its_first_name():
 def test_repeated_prompts_have_seeds_of_their_own():
     prompts = repeated(embedded_prompts(3), 4)
     assert sorted(prompt.seed for prompt in prompts) == list(range(12))
+
+
+BOM = "\ufeff"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.txt", "ein Würfel\r\nb\r\n"),
+        ("x.jsonl", '{"prompt": "ein Würfel"}\n{"text": "b"}\n'),
+        ("x.json", '["ein Würfel", {"caption": "b"}]'),
+        ("x.csv", "prompt;seed\nein Würfel;\nb;1\n"),
+    ],
+)
+def test_text_is_read_as_its_byte_order_mark_says(file, encoding, name, content):
+    marked = content if encoding in ("utf-8-sig", "utf-16", "utf-32") else BOM + content
+    assert read_prompts(file(name, marked.encode(encoding))) == [Prompt("ein Würfel", 0), Prompt("b", 1)]
+
+
+def test_marks_within_joined_files_are_no_part_of_a_prompt(file):
+    assert [prompt.text for prompt in read_prompts(file("x.txt", f"a\n{BOM}b\n{BOM}\n"))] == ["a", "b"]
+
+
+def test_text_without_a_mark_that_is_not_in_utf_8_is_told(file):
+    with pytest.raises(ValueError, match=r"x.txt is not text in UTF-8: it has zero bytes, as UTF-16"):
+        read_prompts(file("x.txt", "abc".encode("utf-16-le")))
+    with pytest.raises(ValueError, match=r"x.txt is not text in UTF-8: byte 0 is none. Save it as UTF-8"):
+        read_prompts(file("x.txt", "ü".encode("latin-1")))
+
+
+def test_only_a_line_end_ends_a_line(file):
+    within = "a\u2028b\u2029c\x0bd\x85e"
+    assert [prompt.text for prompt in read_prompts(file("x.txt", f"{within}\rf\r\ng\nh"))] == [within, "f", "g", "h"]
+    line = json.dumps({"prompt": within}, ensure_ascii=False)
+    assert [prompt.text for prompt in read_prompts(file("x.jsonl", line))] == [within]
+
+
+def test_a_table_has_prompts_by_the_name_of_their_column(file):
+    picture = file("a.png", PICTURE)
+    rows = 'id,Prompt,seed,image\n7,"a cat, asleep",40,a.png\n\n8,"two\nlines",,\n'
+    assert read_prompts(file("x.csv", rows)) == [Prompt("a cat, asleep", 40, picture), Prompt("two\nlines", 1)]
+    assert read_prompts(file("x.tsv", "caption\tseed\na, b\t3\n")) == [Prompt("a, b", 3)]
+    assert read_prompts(file("one.csv", "prompt\na, b\n")) == [Prompt("a, b", 0)]
+
+
+def test_coco_in_other_forms(file):
+    def texts(content):
+        return [prompt.text for prompt in read_prompts(file("x.json", json.dumps(content)))]
+
+    unnumbered = [{"image_id": "b", "caption": "b1"}, {"image_id": 3, "caption": "a1"}]
+    assert texts({"annotations": unnumbered}) == ["a1", "b1"]
+    assert texts([{"image_id": 1, "id": 2, "caption": "a2"}, {"image_id": 1, "id": 1, "caption": "a1"}]) == ["a1", "a2"]
+    karpathy = {"images": [{"sentences": [{"raw": "a1"}, {"raw": "a2"}]}, {"sentences": [{"raw": "b1"}]}]}
+    assert texts(karpathy) == ["a1", "b1", "a2"]
+    assert texts({"prompts": ["a", "b"]}) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.csv", "name,age\na,1\n", r'x.csv has no column "prompt"; its header has: name, age'),
+        ("x.csv", 'prompt\n"a', "x.csv is no table"),
+        ("x.csv", "prompt,seed\na,ten\n", "x.csv, line 2: a seed is a whole number from 0, not 'ten'"),
+        ("x.csv", "", r'x.csv has no column "prompt"; its header has: nothing'),
+        ("x.jsonl", f'{{"prompt": "a", "seed": {LARGEST_SEED + 1}}}', f"a seed is at most {LARGEST_SEED}"),
+        ("x.json", "[" * 100_000, "x.json is not JSON: too deep|x.json, line 1 is not JSON"),
+        ("x.json", '{"annotations": [{"image_id": 1, "bbox": [1]}]}', "x.json is no file of COCO captions"),
+    ],
+)
+def test_a_bad_table_is_told(file, name, content, message):
+    with pytest.raises(ValueError, match=message):
+        read_prompts(file(name, content))
+
+
+def test_each_prompt_as_often_as_asked_at_seeds_that_count_up(file):
+    path = file("x.jsonl", '{"prompt": "a"}\n{"prompt": "b", "seed": 40}\n{"prompt": "c"}\n')
+    assert [prompt.seed for prompt in read_prompts(path, seed=5, per_prompt=2)] == [5, 6, 40, 41, 9, 10]
+
+
+def test_no_generator_takes_a_larger_seed():
+    assert Prompt("a", LARGEST_SEED).seed == LARGEST_SEED
+    for seed in (-1, LARGEST_SEED + 1):
+        with pytest.raises(ValueError, match=f"from 0 to {LARGEST_SEED}, not {seed}"):
+            Prompt("a", seed)

@@ -24,6 +24,7 @@ class Arm:
     step_count: int | None = None
     propagation: PropagationConfig | None = None
     third_party: tuple[Method, ...] = ()
+    profile: str | None = None  # the file that says all this, and the scheduler as it was tuned
     name: str = field(default="", compare=False)  # for people; two arms that do the same are equal
 
     def __post_init__(self) -> None:
@@ -34,6 +35,7 @@ class Arm:
         """Reads parts joined by ``+``, in any order.
 
         - ``baseline`` (in earlier versions ``untouched``), the pipeline as it is, with nothing beside it;
+        - ``profile:FILE``, what a tuner or a fit has written, likewise;
         - ``steps:N``: as many steps of the pipeline's own solver, or ``SOLVER:N`` of another (``dpm++:20``);
         - key steps: ``paper``, ``uniform:4``, another preset, or step indices ``0,1,2,5``; with them ``sequential`` or
           ``parallel:N`` (at most N steps decoded at once), ``noise``, ``noise:ALPHA`` or ``noise:auto``, what is reused
@@ -45,6 +47,7 @@ class Arm:
 
         Raises:
             ValueError: a part is not understood, or does not go with another.
+            OSError: a profile cannot be read.
         """
         fields = grammar.parse(spec)
         return cls(**fields, name=name if name and (fields or name != FORMERLY) else "")
@@ -52,6 +55,8 @@ class Arm:
     @property
     def spec(self) -> str:
         """The canonical text: ``Arm.parse(arm.spec) == arm``."""
+        if self.profile is not None:
+            return f"profile:{self.profile}"
         return grammar.text(self.solver, self.step_count, self.propagation, self.third_party)
 
     @property
@@ -79,11 +84,16 @@ class Arm:
             stack.enter_context(schedulers.used(self._scheduler(pipe), pipe))
             for method in self.third_party:
                 stack.enter_context(method.applied(pipe))
-            yield stack.enter_context(fd.enable(pipe, self.propagation)) if self.propagation else None
+            if self.profile is not None:
+                yield stack.enter_context(fd.enable(pipe, key_steps=self.profile))
+            else:
+                yield stack.enter_context(fd.enable(pipe, self.propagation)) if self.propagation else None
 
     def _scheduler(self, pipe: Any) -> Any:
         """That of a pipeline which samples this way; its own, if that does."""
         own = getattr(pipe, "scheduler", None)
+        if self.profile is not None:
+            return own  # until it is enabled
         timesteps = self.propagation.timesteps if self.propagation else None
         if self.solver is None:
             return schedulers.through(own, timesteps)

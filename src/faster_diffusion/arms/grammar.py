@@ -35,6 +35,8 @@ def parse(spec: str) -> dict[str, Any]:
     alone = next((name for name in (BASELINE, FORMERLY) if name in parts), None)
     if parts == [alone]:
         return {}
+    if len(parts) == 1 and parts[0].lower().startswith("profile:"):
+        return of_profile(parts[0].partition(":")[2].strip())
     if alone is not None:
         raise ValueError(f"Arm {spec!r}: {alone} stands alone; leave it out, or leave out the rest.")
     read: dict[str, Any] = {}
@@ -48,6 +50,14 @@ def parse(spec: str) -> dict[str, Any]:
     propagation = _propagation(spec, read)
     _check_together(spec, propagation, third_party)
     return {"solver": solver, "step_count": steps, "propagation": propagation, "third_party": third_party}
+
+
+def of_profile(path: str) -> dict[str, Any]:
+    """The fields of the arm of a profile."""
+    if not path:
+        raise ValueError("Arm part 'profile:' lacks its file, as in profile:fastest-at-35dB.json.")
+    profile = Profile.load(path)
+    return {"step_count": profile.steps, "propagation": profile.config, "profile": path}
 
 
 def text(
@@ -88,6 +98,8 @@ def _part(part: str) -> tuple[str, Any]:
     name, arguments = name.strip().lower(), [value.strip() for value in argument.split(":")] if argument else []
     if name == "steps" or (schedulers.is_known(name) and arguments):
         return "number of steps", (None if name == "steps" else name, _number(part, arguments))
+    if name == "profile":
+        raise ValueError(f"Arm part {part!r} stands alone: a profile says all there is to say; leave out the rest.")
     if schedulers.is_known(name) and name not in PRESETS:
         raise ValueError(f"Arm part {part!r} lacks its number of steps, as in {name}:20.")
     if name == "sequential" and not arguments:
@@ -178,5 +190,6 @@ def _fraction(part: str, arguments: list[str]) -> float:
 HELP = (
     "Join by +: baseline; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
     "all, 0,1,2,5) with output, decoder:N, deep:N or layers:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
-    "corrected:fitted.json, sequential, parallel:N, noise, noise:0.003 or noise:auto; deepcache:5, tome:0.5, tgate:10."
+    "corrected:fitted.json, sequential, parallel:N, noise, noise:0.003 or noise:auto; deepcache:5, tome:0.5, tgate:10; "
+    "or alone, profile:FILE."
 )

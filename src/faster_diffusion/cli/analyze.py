@@ -11,7 +11,7 @@ from .. import analysis, demo
 from ..generation import checks, loading
 from ..measuring.extras import check_extra
 from ..models import schedulers
-from . import options
+from . import options, outputs
 from .errors import CliError, one_line
 
 PROMPTS = ("a cat wearing sunglasses", "a wooden boat on a lake at sunrise", "a bowl of fruit", "a street in the rain")
@@ -45,8 +45,7 @@ def analyze(
     --key-steps and --parallel are of the accelerated run in the timeline.
     """
     check_extra()
-    if out.exists() and not out.is_dir():
-        raise CliError(f"--out {out} is a file; give a folder.")
+    outputs.hold_folder(out)
     counts = _counts(suggest)
     options.check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise=False)

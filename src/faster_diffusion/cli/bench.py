@@ -21,7 +21,7 @@ from ..benchmark.results import Results
 from ..generation import loading
 from ..generation.errors import InputError
 from ..measuring.machine import machine
-from . import options
+from . import options, outputs
 from .errors import FAILED, CliError, one_line
 
 WIDTH = 150  # of tables that are not written to a terminal
@@ -87,6 +87,7 @@ def bench(
         _list(console, wanted)
         return
     _check_device(wanted)
+    outputs.hold_file(out)
     if chosen is not None:
         console.print(f"{chosen.about[0].upper()}{chosen.about[1:]}.\n", highlight=False, soft_wrap=True)
         rounds = rounds or chosen.rounds

@@ -15,7 +15,7 @@ from ..demo import recognise
 from ..generation import checks, comparison, images, loading
 from ..generation.prompts import Prompt, numbered
 from ..generation.sampling import Settings
-from . import options
+from . import options, outputs
 from .errors import one_line
 
 ROUNDS = 3
@@ -45,6 +45,8 @@ def demo(
     device: options.DeviceOption = None,
 ) -> None:
     """Samples the embedded model, original and accelerated from the same seeds, and shows both side by side."""
+    images.check_format(out)
+    outputs.hold_file(out)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     pipe = loading.load("scenes", device=device)
     acceleration.orders(checks.network_calls(pipe.scheduler, steps))

@@ -4,6 +4,8 @@ import functools
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import diffusers
@@ -26,27 +28,61 @@ class CliError(Exception):
         self.code = code
 
 
+_resources: ContextVar[ExitStack] = ContextVar("resources")  # of the command that runs
+
+
+def held(resource: AbstractContextManager[Any]) -> Any:
+    """Enters a resource that the command that runs lets go of when it ends, whatever ends it."""
+    return _resources.get().enter_context(resource)
+
+
 def one_line(command: Command) -> Command:
     """Reports what a user can put right as `Error: ...` on stderr. A bug still shows its traceback."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
-        except CliError as error:
-            _fail(str(error), error.code)
-        except MissingError as error:
-            _fail(f"{error.reason}; give one as --{_option(error.name)}.", USAGE)
-        except UnwantedError as error:
-            _fail(f"{error.reason}; leave --{_option(error.name)} out.", USAGE)
-        except InputError as error:
-            _fail(str(error), USAGE)
-        except torch.OutOfMemoryError:
-            _fail("Out of memory. Try --sequential, --dtype float16, or a smaller --height and --width.", FAILED)
-        except (ValueError, OSError, ImportError) as error:
-            _fail(str(error), FAILED)
+            with ExitStack() as stack:
+                before = _resources.set(stack)
+                try:
+                    return command(*args, **kwargs)
+                finally:
+                    _resources.reset(before)
+        except BaseException as error:
+            told = in_one_line(error)
+            if told is None:
+                raise
+        typer.echo(f"Error: {' '.join(str(told).split())}", err=True)
+        raise typer.Exit(told.code)
 
     return wrapper  # type: ignore[return-value]
+
+
+def in_one_line(error: BaseException) -> CliError | None:
+    """What a user is told of an error; none if that is a bug, or no error."""
+    if isinstance(error, CliError):
+        return error
+    if isinstance(error, MissingError):
+        return CliError(f"{error.reason}; give one as --{_option(error.name)}.")
+    if isinstance(error, UnwantedError):
+        return CliError(f"{error.reason}; leave --{_option(error.name)} out.")
+    if isinstance(error, InputError):
+        return CliError(str(error))
+    if isinstance(error, KeyboardInterrupt):
+        return CliError("Interrupted.", FAILED)
+    if is_out_of_memory(error):
+        return CliError("Out of memory. Try --sequential, --dtype float16, or a smaller --height and --width.", FAILED)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return CliError(f"{error.filename}: {error.strerror}.", FAILED)
+    if isinstance(error, (ValueError, OSError, ImportError)):
+        return CliError(str(error), FAILED)
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a machine or its accelerator has too little memory."""
+    too_little = isinstance(error, RuntimeError) and "not enough memory" in str(error)  # torch's words on a CPU
+    return too_little or isinstance(error, (torch.OutOfMemoryError, MemoryError))
 
 
 def show_our_warnings_only() -> None:
@@ -68,8 +104,3 @@ class _Echo(logging.Handler):
 def _option(name: str) -> str:
     """How a command calls an argument."""
     return name.replace("_", "-")
-
-
-def _fail(message: str, code: int) -> None:
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
-    raise typer.Exit(code)

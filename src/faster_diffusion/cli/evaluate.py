@@ -24,7 +24,7 @@ from ..generation.sampling import Settings
 from ..generation.videos import as_video_pipeline
 from ..measuring.extras import check_extra
 from ..models import schedulers
-from . import options
+from . import options, outputs
 from .errors import one_line
 from .prompts import prompts_for
 
@@ -41,6 +41,9 @@ def evaluate(
     arm: Annotated[
         list[str] | None,
         typer.Option("--arm", metavar="[NAME=]SPEC", help=f"A way of sampling, such as 'dpm++:20 + paper'; {_MANY}."),
+    ] = None,
+    profile: Annotated[
+        list[Path] | None, typer.Option("--profile", help=f"A file of tune or fit, as an arm; {_MANY}.")
     ] = None,
     arms: Annotated[Path | None, typer.Option(help="A JSON or YAML file that names arms.")] = None,
     reference: Annotated[
@@ -83,7 +86,7 @@ def evaluate(
     if guidance is None and embedded:
         guidance = demo.GUIDANCE_SCALE
     names, counts = _chain(model, then or (), steps)
-    contest = line_up(_arms(arm or (), arms) or DEFAULT_ARMS, reference or ())
+    contest = line_up(_arms(arm or (), arms, profile or ()) or DEFAULT_ARMS, reference or ())
     wanted = repeated(prompts_for(model, prompts, count, seed), num_images)
     settings = Settings(counts, guidance, negative, height, width, batch_size, frames)
     judges = Judges(
@@ -102,6 +105,7 @@ def evaluate(
             typer.echo(f"  {each.name}" + ("" if each.name == each.spec else f": {each.spec}"))
         typer.echo(f"{foreseen}\nThe weights were not checked.")
         return
+    outputs.hold_folder(out)
     pipes = _load(names, dtype, device)
     if frames is not None:
         pipes[-1] = as_video_pipeline(pipes[-1])
@@ -125,10 +129,11 @@ def _chain(model: str, then: Sequence[str], steps: int) -> tuple[list[str], tupl
     return names, tuple(counts)
 
 
-def _arms(specs: Sequence[str], file: Path | None) -> list[Arm]:
+def _arms(specs: Sequence[str], file: Path | None, profiles: Sequence[Path]) -> list[Arm]:
     named = [spec.partition("=") for spec in specs]
     given = [Arm.parse(spec.strip(), name.strip()) if sign else Arm.parse(name) for name, sign, spec in named]
-    return [*(read_arms(file) if file else ()), *given]
+    tuned = [Arm.parse(f"profile:{path}", path.stem) for path in profiles]
+    return [*(read_arms(file) if file else ()), *given, *tuned]
 
 
 def _known(name: str, scheduler: str | None) -> Model:

@@ -12,7 +12,7 @@ from ..generation import checks, loading
 from ..generation.sampling import Settings
 from ..options.profile import SUFFIX, Profile
 from ..tuning import fit as run
-from . import options
+from . import options, outputs
 from .errors import CliError, one_line
 from .prompts import prompts_for
 
@@ -46,6 +46,7 @@ def fit(
     """Fits a correction of few steps to a run of many, at one guidance scale; writes a profile."""
     if out.suffix != SUFFIX:
         raise CliError(f"--out {out}: a profile is a {SUFFIX} file.")
+    outputs.hold_file(out)
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
     wanted = prompts_for(model, prompts, fitted + held_out, seed)

@@ -1,7 +1,7 @@
 """`faster-diffusion generate`: images from prompts, accelerated, optionally beside the originals."""
 
-import re
-from dataclasses import asdict
+import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,26 +9,46 @@ from typing import Annotated, Any
 import typer
 
 from .. import demo
-from ..arms import Arm
-from ..generation import checks, comparison, images, loading, steering
+from ..generation import checks, comparison, images, loading
 from ..generation.prompts import Prompt, numbered
-from ..generation.sampling import Settings, sample
+from ..generation.sampling import Settings, quiet, sample
+from ..generation.steering import Steering
+from ..generation.tokens import warn_of_cuts
 from ..models import schedulers
-from . import options
+from . import options, ways, writing
 from .errors import CliError, one_line
+from .like import take_settings
+from .prompts import from_file
+from .writing import Planned
 
 GUIDANCE_SCALE = 7.5  # of Stable Diffusion; the embedded models have their own
 
 
 @one_line
 def generate(
-    prompt: Annotated[list[str], typer.Argument(metavar="PROMPT", help="One or more prompts.", show_default=False)],
+    context: typer.Context,
+    prompt: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROMPT]...", help="One or more prompts.", show_default=False)
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Text, .csv, .jsonl, .json, or a folder of pictures with captions; - is standard input."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGE",
+            is_eager=True,
+            callback=take_settings,
+            help="Take all that is not given from a picture of ours; alone, it is made again.",
+        ),
+    ] = None,
     model: options.ModelOption = "scenes",
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 50,
     scheduler: options.SchedulerOption = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none; 7.5 by default.")] = None,
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first image; the next ones count up from it.")] = 0,
+    seed: options.SeedOption = 0,
     num_images: Annotated[int, typer.Option(min=1, help="Images a prompt.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Images sampled at once; changes no image.")] = 4,
     height: options.PixelsOption = None,
@@ -43,29 +63,54 @@ def generate(
     key_steps: options.KeyStepsOption = "paper",
     parallel: options.ParallelOption = True,
     prior_noise: options.PriorNoiseOption = True,
+    arm: options.ArmOption = None,
+    profile: options.ProfileOption = None,
     dtype: options.DtypeOption = None,
     device: options.DeviceOption = None,
+    offload: options.OffloadOption = None,
+    compiled: options.CompileOption = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Make the originals too, and a sheet of both with PSNR and times.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="A folder, or a .png file if one image is made.")] = Path("out"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make images anew that are there, whatever they were made with.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="A folder, or a .png, .jpg or .webp file if one image is made.")] = Path(
+        "out"
+    ),
 ) -> None:
-    """Makes images from prompts, accelerated. Every PNG carries its settings."""
-    wanted = numbered(prompt, num_images, seed)
-    _check_out(out, len(wanted))
+    """Makes images from prompts, accelerated. Each is written when it is made, and carries its settings.
+
+    Run again, it makes what is missing.
+    """
+    any_seed = seed == -1
+    seed = options.chosen_seed(seed)
+    wanted = _wanted(prompt, prompts, num_images, seed)
+    if any_seed:
+        typer.echo(f"Seed: {seed}")
+    writing.hold(out, len(wanted))
     options.check_solver(scheduler)
-    acceleration = options.Acceleration(key_steps, parallel, prior_noise)
-    steered = steering.Steering(lora or (), embedding or (), image, strength, control, controlnet, control_scale)
-    pipe = loading.load(model, dtype, device)
+    way = ways.chosen(context, arm, profile, options.Acceleration(key_steps, parallel, prior_noise))
+    steps = way.steps(steps)
+    steered = Steering(tuple(lora or ()), tuple(embedding or ()), image, strength, control, controlnet, control_scale)
+    steered.check_steps(steps)
+    device = loading.check_device(device)
+    loading.check_offload(offload, device)
+    pipe = loading.load(model, dtype, device, offload=offload is not None)
     _check_takes_prompts(pipe)
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
     pipe = steered.applied(pipe)
     checks.check_size(pipe, {"--height": height, "--width": width})
-    acceleration.orders(checks.network_calls(pipe.scheduler, steps))
+    if guidance is None:
+        guidance = way.guidance
     if guidance is None:
         guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
+    warn_of_cuts(pipe, [each.text for each in wanted] + [negative or ""])
     settings = Settings((steps,), guidance, negative, height, width, batch_size, steering=steered)
+    with way.arm.applied(pipe):
+        way.check(pipe, steps)
+        scheduler_name = type(pipe.scheduler).__name__
     shared = {
         "model": model,
         "steps": steps,
@@ -74,44 +119,79 @@ def generate(
         "height": height,
         "width": width,
         **steered.to_dict(),
-        "scheduler": type(pipe.scheduler).__name__,
-        "acceleration": asdict(acceleration),
+        "scheduler": scheduler_name,
+        "solver": scheduler,
+        **way.to_dict(),
         "dtype": str(pipe.unet.dtype).removeprefix("torch."),
-        "device": pipe.device.type,
+        "device": device.partition(":")[0],
         "versions": {name: version(name) for name in ("faster-diffusion", "diffusers", "torch")},
     }
-    paths = [_path(out, each, len(wanted)) for each in wanted]
-    way = Arm(propagation=acceleration.config())
+    planned = [
+        Planned(each, path, {**shared, "prompt": each.text, "seed": each.seed})
+        for each, path in zip(wanted, writing.paths(out, wanted), strict=True)
+    ]
+    missing = writing.lacking(planned, overwrite)
     if compare:
-        both = comparison.compare(pipe, way, wanted, settings)
-        _save_comparison(both, paths, shared, f"{model}, {shared['scheduler']}, {steps} steps")
+        writing.lacking(_beside(planned), overwrite)
+    elif not missing:
+        typer.echo("Nothing is left to make; --overwrite makes them anew.")
         return
-    with way.applied(pipe) as handle:
-        made = (image for batch in sample(way, [pipe], wanted, settings) for image in batch)
-        for each, path, image_made in zip(wanted, paths, made, strict=True):
-            images.save(image_made, path, {**shared, **each.to_dict()})
-            typer.echo(path)
-        typer.echo(handle.summary() if handle else "")
+    if compiled:
+        loading.compile_blocks(pipe)
+    if offload is not None:
+        loading.offload(pipe, offload, device)
+    if compare:
+        both = comparison.compare(pipe, way.arm, wanted, settings)
+        _save_comparison(both, planned, f"{model}, {scheduler_name}, {steps} steps")
+        return
+    with way.arm.applied(pipe) as handle:
+        several = len(missing) > batch_size
+        with quiet([pipe] if several else []):
+            made = sample(way.arm, [pipe], [one.prompt for one in missing], settings)
+            again = f"the same command with --seed {seed}" if any_seed else "the same command"
+            writing.write(missing, made, again, several and sys.stderr.isatty())
+        if handle is not None:
+            typer.echo(handle.summary())
 
 
-def _save_comparison(both: comparison.Comparison, paths: list[Path], shared: dict[str, Any], title: str) -> None:
-    pairs = zip(both.wanted, paths, both.original, both.accelerated, both.psnr, strict=True)
-    for each, path, before, after, decibels in pairs:
-        settings = {**shared, **each.to_dict()}
-        images.save(after, path, settings)
-        images.save(before, path.with_stem(f"{path.stem}-original"), {**settings, "acceleration": None})
-        typer.echo(f"{path}  PSNR {decibels:.1f} dB")
-    sheet = paths[0].with_stem(f"{paths[0].stem}-compare")
-    images.save(both.sheet(title), sheet, {**shared, "prompts": [each.to_dict() for each in both.wanted]})
-    typer.echo(f"{sheet}\n{both.speed()}")
+def _wanted(texts: Sequence[str] | None, file: Path | None, per_prompt: int, seed: int) -> list[Prompt]:
+    """The images that are asked for."""
+    if file is None:
+        if not texts:
+            raise CliError("There is nothing to make: give a PROMPT, --prompts FILE, or --like IMAGE.")
+        return numbered(texts, per_prompt, seed)
+    wanted = from_file(file, seed, per_prompt)
+    if any(prompt.start is not None for prompt in wanted):
+        raise CliError(f'{file} has pictures to start from ("start"); give one for all as --image.')
+    return wanted
 
 
-def _check_out(out: Path, count: int) -> None:
-    if out.suffix.lower() != ".png":
-        if out.exists() and not out.is_dir():
-            raise CliError(f"--out {out} is a file, but neither a folder nor a .png.")
-    elif count > 1:
-        raise CliError(f"--out {out} is one file, but {count} images are to be made; give a folder.")
+def _save_comparison(both: comparison.Comparison, planned: Sequence[Planned], title: str) -> None:
+    for one, before, after, decibels in zip(planned, both.original, both.accelerated, both.psnr, strict=True):
+        images.save(after, one.path, dict(one.settings))
+        images.save(before, _original(one.path), {**one.settings, "acceleration": None})
+        typer.echo(f"{one.path}  PSNR {decibels:.1f} dB")
+    sheet = _sheet(planned)
+    images.save(both.sheet(title), sheet.path, dict(sheet.settings))
+    typer.echo(f"{sheet.path}\n{both.speed()}")
+
+
+def _beside(planned: Sequence[Planned]) -> list[Planned]:
+    """What a comparison writes beside the accelerated pictures."""
+    originals = [Planned(one.prompt, _original(one.path), {**one.settings, "acceleration": None}) for one in planned]
+    return [*originals, _sheet(planned)]
+
+
+def _original(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}-original")
+
+
+def _sheet(planned: Sequence[Planned]) -> Planned:
+    """The sheet of all of them."""
+    first = planned[0]
+    shared = {name: value for name, value in first.settings.items() if name not in ("prompt", "seed")}
+    path = first.path.with_stem(f"{first.path.stem}-compare")
+    return Planned(first.prompt, path, {**shared, "prompts": [one.prompt.to_dict() for one in planned]})
 
 
 def _check_takes_prompts(pipe: Any) -> None:
@@ -119,10 +199,3 @@ def _check_takes_prompts(pipe: Any) -> None:
         raise CliError(f"{type(pipe).__name__} has no UNet; this accelerates text-to-image pipelines that have one.")
     if getattr(pipe, "tokenizer", None) is None:
         raise CliError(f"{type(pipe).__name__} has no tokenizer, so it cannot read prompts.")
-
-
-def _path(out: Path, prompt: Prompt, count: int) -> Path:
-    if out.suffix.lower() == ".png" and count == 1:
-        return out
-    slug = re.sub(r"\W+", "-", prompt.text.lower()).strip("-")[:60].rstrip("-")
-    return out / f"{prompt.seed:05d}-{slug or 'image'}.png"

@@ -13,6 +13,7 @@ from .evaluate import evaluate
 from .fit import fit
 from .generate import generate
 from .info import info
+from .show import show
 from .tune import tune
 from .video import video
 
@@ -44,6 +45,7 @@ def main(
 app.command()(demo)
 app.command()(generate)
 app.command()(video)
+app.command()(show)
 app.command()(info)
 app.command()(evaluate)
 app.command()(bench)

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,22 @@ PriorNoiseOption = Annotated[
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is by default.")]
 DtypeOption = Annotated[
     str | None, typer.Option(help="float32, float16 or bfloat16; float16 on a GPU by default, else float32.")
+]
+ArmOption = Annotated[
+    str | None,
+    typer.Option("--arm", metavar="SPEC", help="All of the acceleration as an arm: 'dpm++:20 + paper + forecast:1'."),
+]
+ProfileOption = Annotated[
+    Path | None, typer.Option("--profile", help="A file of tune or fit, which says all of the acceleration.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=-1, help="Of the first image; the next ones count up from it; -1 takes any.")
+]
+OffloadOption = Annotated[
+    str | None, typer.Option("--offload", help="Keep what does not run out of the GPU: model or sequential.")
+]
+CompileOption = Annotated[
+    bool, typer.Option("--compile", help="Compile the network's repeated blocks: slow to start, then faster.")
 ]
 LoraOption = Annotated[
     list[str] | None,
@@ -93,6 +110,11 @@ class Acceleration:
             return KeySteps.parse(self.key_steps)
         except ValueError as error:
             raise CliError(str(error)) from error
+
+
+def chosen_seed(seed: int) -> int:
+    """The seed itself, or any for -1."""
+    return secrets.randbelow(2**32) if seed == -1 else seed
 
 
 def check_solver(name: str | None) -> None:

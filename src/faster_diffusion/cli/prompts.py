@@ -6,10 +6,22 @@ from pathlib import Path
 
 from .. import demo
 from ..generation import loading
-from ..generation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts
+from ..generation.prompt_files import STANDARD_INPUT, read_prompts
+from ..generation.prompts import Prompt, class_prompts, embedded_prompts
 from .errors import CliError
 
 EMBEDDED = 64  # of those that embedded models understand, unless told how many
+
+
+def from_file(path: Path, seed: int, per_prompt: int = 1) -> list[Prompt]:
+    """The prompts of a file, a folder, or standard input as ``-``; see `read_prompts`.
+
+    Raises:
+        CliError: there is no such file.
+    """
+    if path != STANDARD_INPUT and not path.exists():
+        raise CliError(f"There is no file or folder {path}.")
+    return read_prompts(path, seed, per_prompt)
 
 
 def prompts_for(model: str, path: Path | None, count: int | None, seed: int) -> list[Prompt]:
@@ -19,9 +31,7 @@ def prompts_for(model: str, path: Path | None, count: int | None, seed: int) -> 
         CliError: there is no such file, or a model needs one.
     """
     if path is not None:
-        if not path.exists():
-            raise CliError(f"There is no file or folder {path}.")
-        return read_prompts(path, seed)[:count]
+        return from_file(path, seed)[:count]
     classes = (loading.read_config(model, "model_index.json") or {}).get("id2label")
     if classes:
         return class_prompts(classes.values(), count, seed)

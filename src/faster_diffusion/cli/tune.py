@@ -16,7 +16,7 @@ from ..measuring.extras import check_extra
 from ..models import schedulers
 from ..tuning import Space, report
 from ..tuning import tune as run
-from . import options
+from . import options, outputs
 from .errors import CliError, one_line
 from .prompts import prompts_for
 
@@ -59,6 +59,7 @@ def tune(
 ) -> None:
     """Searches steps, solvers, key steps and forecasts for the fastest at each fidelity; writes profiles."""
     check_extra()
+    outputs.hold_folder(out)
     for name in (scheduler, *(solver or ())):
         options.check_solver(name)
     _check_reference(reference)

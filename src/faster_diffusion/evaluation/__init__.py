@@ -8,7 +8,8 @@
 Needs the extra ``eval``. The command is `faster-diffusion evaluate`.
 """
 
-from ..generation.prompts import Prompt, class_prompts, embedded_prompts, read_prompts
+from ..generation.prompt_files import read_prompts
+from ..generation.prompts import Prompt, class_prompts, embedded_prompts
 from ..generation.sampling import Settings
 from .judging import Judges
 from .metrics import METRICS, Metric, Value

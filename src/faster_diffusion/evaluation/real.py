@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from ..generation.prompts import Prompt, pictures_in
+from ..generation.pictures import pictures_in
+from ..generation.prompts import Prompt
 from . import world
 
 

@@ -1,6 +1,5 @@
 """Pictures that carry their settings, and sheets that show pictures side by side."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,12 @@ from textwrap import wrap
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
-KEY = "faster-diffusion"  # of the PNG text chunk with the settings as JSON
+from ..files import write_whole
+from .errors import InputError
+from .metadata import FORMATS, encoded, read_settings
+
+__all__ = ["Column", "check_format", "read_settings", "save", "sheet"]
 
 _GAP, _LINE, _FONT_SIZE = 10, 18, 14
 _PAPER, _INK, _PALE_INK = (255, 255, 255), (20, 20, 20), (110, 110, 110)
@@ -25,25 +27,21 @@ class Column:
 
 
 def save(image: Image.Image, path: Path, settings: dict[str, Any]) -> None:
-    """Writes a PNG with `settings` as its text chunk `faster-diffusion`."""
-    chunks = PngInfo()
-    chunks.add_text("Software", "Faster Diffusion")
-    chunks.add_text(KEY, json.dumps(settings))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, format="PNG", pnginfo=chunks)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """The settings a PNG of ours was made with.
+    """Writes a picture whole or not at all, in the format of its name, with `settings` in it; see `read_settings`.
 
     Raises:
-        ValueError: the picture carries none.
+        ValueError: its name is of no format that is written.
+        OSError: it cannot be written.
     """
-    with Image.open(path) as image:
-        if KEY not in image.info:
-            raise ValueError(f"{path} carries no settings of Faster Diffusion.")
-        settings: dict[str, Any] = json.loads(image.info[KEY])
-    return settings
+    check_format(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, encoded(image, FORMATS[path.suffix.lower()], settings))
+
+
+def check_format(path: Path) -> None:
+    """Raises InputError for the name of a picture in a format that is not written."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path} ends in none of {', '.join(FORMATS)}, as what pictures are written to.")
 
 
 def sheet(rows: Sequence[str], columns: Sequence[Column], title: str, cell: int = 192) -> Image.Image:

@@ -11,6 +11,7 @@ from diffusers import DiffusionPipeline
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from .. import demo
+from ..models.pipelines import networks_of
 from .errors import FetchError, InputError, first_line
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -18,17 +19,51 @@ _WEIGHTS = (".safetensors", ".bin", ".msgpack", ".h5")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load(model: str, dtype: str | None = None, device: str | None = None, **parts: Any) -> Any:
+OFFLOADS = ("model", "sequential")  # what moves to the accelerator at once: a part of a pipeline, or a layer
+
+
+def load(model: str, dtype: str | None = None, device: str | None = None, offload: bool = False, **parts: Any) -> Any:
     """The pipeline `model` on `device`; half precision on a GPU and single precision elsewhere unless told.
 
-    `parts` are components that take the place of its own.
+    `parts` are components that take the place of its own. One that is to be offloaded stays in memory.
     """
     device = check_device(device)
     torch_dtype = check_dtype(dtype, device)
     load_here = demo.load if model in demo.available() else _load_foreign
     pipe: Any = load_here(model, torch_dtype=torch_dtype, **parts)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
-    return pipe.to(device)
+    return pipe if offload else pipe.to(device)
+
+
+def check_offload(how: str | None, device: str) -> None:
+    """Refuses to offload where there is nothing to offload from.
+
+    Raises:
+        InputError: says why.
+    """
+    if how is None:
+        return
+    if how not in OFFLOADS:
+        raise InputError(f"Unknown way to offload {how!r}. Known: {', '.join(OFFLOADS)}.")
+    if device.partition(":")[0] in ("cpu", "mps", "meta"):
+        raise InputError(f"Offloading keeps parts out of a GPU's memory; on {device} all is in memory already.")
+
+
+def offload(pipe: Any, how: str, device: str) -> None:
+    """Keeps a pipeline in memory, but for the part that runs; `how` is one of `OFFLOADS`."""
+    (pipe.enable_model_cpu_offload if how == "model" else pipe.enable_sequential_cpu_offload)(device=device)
+
+
+def compile_blocks(pipe: Any) -> None:
+    """Compiles the repeated blocks of a pipeline's network, which plans keep as they are, for any size of batch.
+
+    Raises:
+        ValueError: the network has none.
+    """
+    network: Any = networks_of(pipe)[0]
+    if not getattr(network, "_repeated_blocks", None):
+        raise ValueError(f"{type(network).__name__} has no repeated blocks that could be compiled.")
+    network.compile_repeated_blocks(dynamic=True)
 
 
 def _load_foreign(model: str, torch_dtype: torch.dtype, **parts: Any) -> Any:

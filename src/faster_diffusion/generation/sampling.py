@@ -6,16 +6,17 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from PIL import Image
 
 from . import filmstrip, videos
+from .pictures import read_picture
 from .progress import bar_config
 from .prompts import Prompt
 from .steering import Steering
+from .tokens import warn_of_cuts
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings
     """
     if len(prompts) > 1 and not videos.in_batches(pipes[0]):
         return [image for prompt in prompts for image in generate(arm, pipes, [prompt], settings)]
-    images = [_opened(prompt.start) for prompt in prompts if prompt.start is not None]
+    images = [read_picture(prompt.start) for prompt in prompts if prompt.start is not None]
     for number, (pipe, steps) in enumerate(zip(pipes, settings.steps, strict=True)):
         # On the CPU, so that a seed means the same image on every device.
         generators = [torch.Generator("cpu").manual_seed(prompt.seed) for prompt in prompts]
@@ -126,7 +127,7 @@ def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings
             "image": images or None,
         }
         if number == 0:
-            size = {} if settings.steering.image else {"height": settings.height, "width": settings.width}
+            size = {} if settings.steering.image else _size(pipe, settings)
             given |= {"guidance_scale": settings.guidance, **size, **_steered(pipe, settings, len(prompts))}
             given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(prompts)
         moving = videos.draws_videos(pipe)
@@ -164,22 +165,37 @@ def _steered(pipe: Any, settings: Settings, count: int) -> dict[str, Any]:
     """The pictures that steer ``count`` images, in their size, which by default is the model's own."""
     if not settings.steering.has_pictures:
         return {}
-    own = pipe.unet.config.sample_size * getattr(pipe, "vae_scale_factor", 1)
-    return settings.steering.arguments(pipe, count, (settings.width or own, settings.height or own))
+    own_height, own_width = _own_size(pipe) or (0, 0)
+    return settings.steering.arguments(pipe, count, (settings.width or own_width, settings.height or own_height))
 
 
-def _opened(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        return picture.convert("RGB")
+def _size(pipe: Any, settings: Settings) -> dict[str, int | None]:
+    """Height and width as asked for; both where one is, since pipelines do not listen to one alone."""
+    height, width = settings.height, settings.width
+    if (height is None) != (width is None):
+        own_height, own_width = _own_size(pipe) or (None, None)
+        height, width = height or own_height, width or own_width
+    return {"height": height, "width": width}
+
+
+def _own_size(pipe: Any) -> tuple[int, int] | None:
+    """Height and width of what a pipeline draws by itself, in pixels, as far as its network says."""
+    network = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    size = None if network is None else network.config.get("sample_size")
+    factor = getattr(pipe, "vae_scale_factor", 1)
+    if isinstance(size, int):
+        return size * factor, size * factor
+    return (size[0] * factor, size[1] * factor) if isinstance(size, (list, tuple)) else None
 
 
 def check_askable(pipes: Sequence[Any], prompts: Sequence[Prompt]) -> None:
-    """Refuses pipelines that need something else than prompts have.
+    """Refuses pipelines that need something else than prompts have; warns of prompts that they do not read in full.
 
     Raises:
         ValueError: says what.
     """
     first, *others = pipes
+    warn_of_cuts(first, (prompt.text for prompt in prompts))
     name, parameters = type(first).__name__, videos.call_parameters(first)
     if "prompt" not in parameters:
         _check_classes(first, prompts)

@@ -2,15 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
+from hashlib import file_digest
 from inspect import signature
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, ControlNetModel
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from .errors import InputError, MissingError, UnwantedError, first_line
+from .pictures import fitted, read_picture
 from .progress import bar_config
+
+_STRENGTH = 0.8  # how far a picture is left, unless told
+
+# Pictures, and what is seen through them: white paper; on maps, which are black where there is no edge or limb, black.
+_PICTURES = {"image": (255, 255, 255), "control": (0, 0, 0)}
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,21 @@ class Steering:
             raise MissingError("A ControlNet reads a picture", "control")
         if self.strength is not None and self.image is None:
             raise MissingError("A strength says how far to leave a picture", "image")
-        for picture in (self.image, self.control):
-            if picture is not None:
-                read_image(picture)
+        for name, background in _PICTURES.items():
+            path = getattr(self, name)
+            if path is not None:
+                self._read[name] = read_picture(path, background)
+
+    @cached_property
+    def _read(self) -> dict[Any, Image.Image]:
+        """Pictures by the name of their argument, as they are and by size."""
+        return {}
+
+    def _picture(self, name: str, size: tuple[int, int] | None, count: int) -> list[Image.Image]:
+        """A picture, so many times; cropped to a size if one is given."""
+        if size is not None and (name, size) not in self._read:
+            self._read[name, size] = fitted(self._read[name], size, getattr(self, name))
+        return [self._read[name if size is None else (name, size)]] * count
 
     def applied(self, pipe: Any) -> Any:
         """The pipeline with its weights loaded, of the class that takes such pictures.
@@ -83,6 +104,20 @@ class Steering:
         elif self.control is not None and self.controlnet is None:
             raise MissingError("A picture to follow is read by a ControlNet", "controlnet")
 
+    def check_steps(self, steps: int) -> None:
+        """Refuses a start that leaves no step to sample.
+
+        Raises:
+            InputError: with the fewest steps that do.
+        """
+        strength = _STRENGTH if self.strength is None else self.strength
+        if self.image is not None and int(steps * strength) < 1:
+            fewest = "no number of steps" if strength == 0 else f"{ceil(1 / strength)} steps or more"
+            raise InputError(
+                f"A strength of {strength:g} runs the last {strength:g} of {steps} steps, which is none: "
+                f"it needs {fewest}; give more of either."
+            )
+
     @property
     def has_pictures(self) -> bool:
         """Whether pictures steer."""
@@ -92,13 +127,13 @@ class Steering:
         """Arguments of a call for ``count`` images of ``size`` (width, height)."""
         arguments: dict[str, Any] = {}
         if self.image is not None and needs_image(pipe):  # small ones are made large
-            arguments["image"] = [read_image(self.image)] * count
+            arguments["image"] = self._picture("image", None, count)
         elif self.image is not None:
-            arguments["image"] = [read_image(self.image).resize(size)] * count
-            arguments["strength"] = 0.8 if self.strength is None else self.strength
+            arguments["image"] = self._picture("image", size, count)
+            arguments["strength"] = _STRENGTH if self.strength is None else self.strength
         if self.control is not None:
             name = "image" if self.image is None else "control_image"
-            arguments[name] = [read_image(self.control).resize(size)] * count
+            arguments[name] = self._picture("control", size, count)
             arguments["controlnet_conditioning_scale"] = self.control_scale
         return arguments
 
@@ -106,7 +141,20 @@ class Steering:
         """What was given, for the record in a picture."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-        return {name: value for name, value in plain.items() if value != getattr(Steering, name)}
+        changed = {name: value for name, value in plain.items() if value != getattr(Steering, name)}
+        digests = self._digests()
+        return {**changed, "digests": digests} if digests else changed
+
+    def _digests(self) -> dict[str, str]:
+        """What is in the files that are given, in short, since another may come to have the same name."""
+        weights = (_path_and_weight(lora)[0] for lora in self.lora)
+        names = (*weights, *self.embedding, *(str(path) for path in (self.image, self.control) if path))
+        digests = {}
+        for name in names:
+            if Path(name).is_file():
+                with Path(name).open("rb") as file:
+                    digests[name] = file_digest(file, "sha256").hexdigest()[:16]
+        return digests
 
 
 def needs_image(pipe: Any) -> bool:
@@ -117,20 +165,6 @@ def needs_image(pipe: Any) -> bool:
 
 def _has_controlnet(pipe: Any) -> bool:
     return getattr(pipe, "controlnet", None) is not None
-
-
-def read_image(path: Path) -> Image.Image:
-    """A picture from a file.
-
-    Raises:
-        InputError: there is none.
-    """
-    try:
-        return Image.open(path).convert("RGB")
-    except FileNotFoundError:
-        raise InputError(f"There is no picture {path}.") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path} is no picture that can be read: {first_line(error)}") from error
 
 
 def _path_and_weight(lora: str) -> tuple[str, float]:

@@ -1,0 +1,75 @@
+"""Files are written whole or not at all; a folder or a file belongs to one process at a time."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from faster_diffusion import files
+
+HOLD = """
+import sys, pathlib
+from faster_diffusion.files import locked
+with locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def fail(error):
+    def fsync(_):
+        raise error
+
+    return fsync
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch, error, before):
+    path = tmp_path / "x.png"
+    if before is not None:
+        path.write_bytes(before)
+    monkeypatch.setattr(files.os, "fsync", fail(error))
+    with pytest.raises(type(error)) as told:
+        files.write_whole(path, b"new")
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert list(tmp_path.iterdir()) == ([] if before is None else [path])
+    if isinstance(error, OSError):
+        assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(path))
+
+
+def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 251 + ".png")
+    files.write_whole(path, b"whole")
+    assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_another_process_is_told_who_holds_a_lock_and_gets_it_when_that_has_died(tmp_path, kind):
+    path = tmp_path if kind == "folder" else tmp_path / "bench.json"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BlockingIOError, match=rf"is being written by process {other.pid} on"), files.locked(path):
+            pass
+        other.kill()
+        other.wait()
+        with files.locked(path):
+            assert f"process {os.getpid()} on" in next(tmp_path.iterdir()).read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_deleted_while_waiting_for_it_is_made_anew(tmp_path, monkeypatch):
+    acquired, lock = files._acquired, tmp_path / files.LOCK
+
+    def deleted_once(file):
+        monkeypatch.setattr(files, "_acquired", acquired)
+        lock.unlink()
+        return acquired(file)
+
+    monkeypatch.setattr(files, "_acquired", deleted_once)
+    with files.locked(tmp_path):
+        assert lock.exists()
+    assert not lock.exists()
