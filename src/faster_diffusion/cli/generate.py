@@ -65,6 +65,8 @@ def generate(
     prior_noise: options.PriorNoiseOption = True,
     arm: options.ArmOption = None,
     profile: options.ProfileOption = None,
+    variant: options.VariantOption = None,
+    config: options.ConfigOption = None,
     dtype: options.DtypeOption = None,
     device: options.DeviceOption = None,
     offload: options.OffloadOption = None,
@@ -96,7 +98,7 @@ def generate(
     steered.check_steps(steps)
     device = loading.check_device(device)
     loading.check_offload(offload, device)
-    pipe = loading.load(model, dtype, device, offload=offload is not None)
+    pipe = loading.load(model, dtype, device, offload=offload is not None, variant=variant, config=config)
     _check_takes_prompts(pipe)
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
@@ -106,7 +108,8 @@ def generate(
         guidance = way.guidance
     if guidance is None:
         guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
-    warn_of_cuts(pipe, [each.text for each in wanted] + [negative or ""])
+    warn_of_cuts(pipe, [each.text for each in wanted])
+    warn_of_cuts(pipe, [negative] if negative else [])
     settings = Settings((steps,), guidance, negative, height, width, batch_size, steering=steered)
     with way.arm.applied(pipe):
         way.check(pipe, steps)

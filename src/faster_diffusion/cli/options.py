@@ -15,7 +15,8 @@ from .errors import CliError
 
 Model = Annotated[str, typer.Argument(help="An embedded model, a folder in diffusers format, or a hub id.")]
 ModelOption = Annotated[
-    str, typer.Option("--model", help="An embedded model, a folder in diffusers format, or a hub id.")
+    str,
+    typer.Option("--model", help="An embedded model, a folder in diffusers format, a .safetensors file, or a hub id."),
 ]
 PixelsOption = Annotated[int | None, typer.Option(min=1, help="Pixels; the model's own size by default.")]
 SchedulerOption = Annotated[str | None, typer.Option("--scheduler", help=f"{NAMES}; the model's own by default.")]
@@ -54,6 +55,12 @@ OffloadOption = Annotated[
 ]
 CompileOption = Annotated[
     bool, typer.Option("--compile", help="Compile the network's repeated blocks: slow to start, then faster.")
+]
+VariantOption = Annotated[
+    str | None, typer.Option("--variant", help="Of the weights, such as fp16; by itself where there is no other.")
+]
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", help="A folder or hub id with the configs that a model in one file takes.")
 ]
 LoraOption = Annotated[
     list[str] | None,

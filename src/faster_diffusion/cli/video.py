@@ -33,6 +33,8 @@ def video(
     prior_noise: options.PriorNoiseOption = True,
     arm: options.ArmOption = None,
     profile: options.ProfileOption = None,
+    variant: options.VariantOption = None,
+    config: options.ConfigOption = None,
     dtype: options.DtypeOption = None,
     device: options.DeviceOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make a video anew that is there.")] = False,
@@ -45,7 +47,7 @@ def video(
     way = ways.chosen(context, arm, profile, options.Acceleration(key_steps, parallel, prior_noise))
     steps = way.steps(steps)
     start = None if image is None else read_picture(image)
-    pipe = videos.as_video_pipeline(loading.load(model, dtype, device))
+    pipe = videos.as_video_pipeline(loading.load(model, dtype, device, variant=variant, config=config))
     checks.check_size(pipe, {"--height": height, "--width": width})
     with way.arm.applied(pipe):
         way.check(pipe, steps)

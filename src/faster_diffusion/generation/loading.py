@@ -1,9 +1,9 @@
 """Models by name: an embedded one, a folder, or an id on the Hugging Face Hub."""
 
 import json
-import re
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -13,24 +13,49 @@ from huggingface_hub.constants import HF_HUB_OFFLINE
 from .. import demo
 from ..models.pipelines import networks_of
 from .errors import FetchError, InputError, first_line
+from .weights import check_code, is_hub_id, load_single_file, reason_of, variant_of
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _WEIGHTS = (".safetensors", ".bin", ".msgpack", ".h5")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 OFFLOADS = ("model", "sequential")  # what moves to the accelerator at once: a part of a pipeline, or a layer
 
 
-def load(model: str, dtype: str | None = None, device: str | None = None, offload: bool = False, **parts: Any) -> Any:
+def load(
+    model: str,
+    dtype: str | None = None,
+    device: str | None = None,
+    offload: bool = False,
+    variant: str | None = None,
+    config: str | None = None,
+    **parts: Any,
+) -> Any:
     """The pipeline `model` on `device`; half precision on a GPU and single precision elsewhere unless told.
 
-    `parts` are components that take the place of its own. One that is to be offloaded stays in memory.
+    Args:
+        model: an embedded one, a folder, a file, or an id on the hub.
+        dtype: one of `DTYPES`.
+        device: as torch calls it.
+        offload: whether it is to be offloaded, and stays in memory.
+        variant: of its weights, such as fp16; where a folder has no other, that one by default.
+        config: a folder or id whose configs a file takes; those of what it looks like by default.
+        parts: components that take the place of its own.
+
+    Raises:
+        InputError: there is no such model, or what was asked for does not go with it.
+        ValueError: it cannot be loaded.
     """
     device = check_device(device)
     torch_dtype = check_dtype(dtype, device)
-    load_here = demo.load if model in demo.available() else _load_foreign
-    pipe: Any = load_here(model, torch_dtype=torch_dtype, **parts)
+    if model in demo.available():
+        pipe: Any = demo.load(model, torch_dtype=torch_dtype, **parts)
+    elif Path(model).expanduser().is_file():
+        path = Path(model).expanduser()
+        options = {"torch_dtype": torch_dtype, "local_files_only": HF_HUB_OFFLINE, **parts}
+        pipe = load_single_file(path, config, read_config, **options)
+    else:
+        pipe = _load_foreign(model, variant, torch_dtype=torch_dtype, **parts)
     pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
     return pipe if offload else pipe.to(device)
 
@@ -66,16 +91,18 @@ def compile_blocks(pipe: Any) -> None:
     network.compile_repeated_blocks(dynamic=True)
 
 
-def _load_foreign(model: str, torch_dtype: torch.dtype, **parts: Any) -> Any:
+def _load_foreign(model: str, variant: str | None, **options: Any) -> Any:
     folder = folder_of(model)
     if folder is not None:
         _check_pipeline_folder(folder)
+        variant = variant_of(folder, variant)
+    check_code(model, read_config(model, "model_index.json") or {}, folder)
     try:
-        return DiffusionPipeline.from_pretrained(str(folder or model), torch_dtype=torch_dtype, **parts)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        return DiffusionPipeline.from_pretrained(str(folder or model), variant=variant, **options)
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, UnpicklingError) as error:
         if folder is None:
             raise _not_fetched(model, error) from error
-        raise ValueError(f"{model} could not be loaded: {first_line(error)}") from error
+        raise ValueError(f"{model} could not be loaded: {reason_of(error)}") from error
 
 
 def read_config(model: str, path: str) -> dict[str, Any] | None:
@@ -84,7 +111,12 @@ def read_config(model: str, path: str) -> dict[str, Any] | None:
     file = folder / path if folder else _fetch(model, path)
     if file is None or not file.is_file():
         return None
-    config: dict[str, Any] = json.loads(file.read_text())
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file} is no JSON: {first_line(error)}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{file} is no config: it holds no object.")
     return config
 
 
@@ -100,8 +132,8 @@ def folder_of(model: str) -> Path | None:
     if path.is_dir():
         return path
     if path.exists():
-        raise InputError(f"{model} is a file; a model is a folder in diffusers format.")
-    if _HUB_ID.fullmatch(model) and not model.startswith("."):
+        raise InputError(f"{model} is a file; this takes a folder in diffusers format.")
+    if is_hub_id(model):
         return None
     raise InputError(
         f"There is no folder {model}. A model is one of the embedded ({', '.join(demo.available())}), "

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import file_digest
+from importlib.util import find_spec
 from inspect import signature
 from math import ceil
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, ControlNetModel
 from PIL import Image
+from safetensors import SafetensorError
 
 from .errors import InputError, MissingError, UnwantedError, first_line
 from .pictures import fitted, read_picture
 from .progress import bar_config
+from .weights import check_there, reason_of
 
 _STRENGTH = 0.8  # how far a picture is left, unless told
 
@@ -68,19 +72,21 @@ class Steering:
         self._check_pictures(pipe)
         for embedding in self.embedding:
             _load(embedding, pipe.load_textual_inversion)
+        if self.lora and find_spec("peft") is None:
+            raise ImportError("A LoRA needs peft: pip install 'faster-diffusion[cli]'.")
         names = [f"lora{number}" for number in range(len(self.lora))]
         weights = []
         for name, lora in zip(names, self.lora, strict=True):
             path, weight = _path_and_weight(lora)
             _load(path, lambda path, name=name: pipe.load_lora_weights(path, adapter_name=name))
+            if not any(name in adapters for adapters in pipe.get_list_adapters().values()):
+                raise ValueError(f"{path} could not be loaded: it has no weights for {type(pipe).__name__}.")
             weights.append(weight)
         if names:
             pipe.set_adapters(names, weights)
         more: dict[str, Any] = {}
         if self.controlnet is not None:
-            more["controlnet"] = _load(
-                self.controlnet, lambda path: ControlNetModel.from_pretrained(path, torch_dtype=pipe.unet.dtype)
-            ).to(pipe.device)
+            more["controlnet"] = _load(self.controlnet, lambda path: _controlnet(path, pipe))
         if not more and (self.image is None or needs_image(pipe)):
             return pipe
         auto = AutoPipelineForText2Image if self.image is None else AutoPipelineForImage2Image
@@ -167,6 +173,24 @@ def _has_controlnet(pipe: Any) -> bool:
     return getattr(pipe, "controlnet", None) is not None
 
 
+def _controlnet(name: str, pipe: Any) -> Any:
+    """The ControlNet of this name, for a pipeline.
+
+    Raises:
+        InputError: it is something else, or for another model.
+    """
+    config: Any = ControlNetModel.load_config(name)
+    kind = config.get("_class_name")
+    if kind != ControlNetModel.__name__:
+        raise InputError(f"{name} is no ControlNet but a {kind or 'model of no known class'}.")
+    width, own = config.get("cross_attention_dim"), pipe.unet.config.get("cross_attention_dim")
+    if width != own:
+        raise InputError(
+            f"{name} is for another model: it reads text of width {width}, and {type(pipe).__name__} has {own}."
+        )
+    return ControlNetModel.from_pretrained(name, torch_dtype=pipe.unet.dtype).to(pipe.device)
+
+
 def _path_and_weight(lora: str) -> tuple[str, float]:
     """``"style.safetensors:0.7"`` as path and weight; without a number after the colon the weight is 1."""
     path, _, weight = lora.rpartition(":")
@@ -177,7 +201,10 @@ def _path_and_weight(lora: str) -> tuple[str, float]:
 
 
 def _load(name: str, load: Any) -> Any:
+    check_there(name)
     try:
         return load(name)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"{name} could not be loaded: {first_line(error)}") from error
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError, UnpicklingError) as error:
+        raise ValueError(f"{name} could not be loaded: {reason_of(error)}") from error
