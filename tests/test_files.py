@@ -73,3 +73,16 @@ def test_a_lock_that_was_deleted_while_waiting_for_it_is_made_anew(tmp_path, mon
     with files.locked(tmp_path):
         assert lock.exists()
     assert not lock.exists()
+
+
+def test_what_a_dead_process_did_not_finish_is_cleared_and_what_another_writes_is_not(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    (tmp_path / "deep").mkdir()
+    gone = [tmp_path / f".x.png.{dead.pid}.part", tmp_path / "deep" / ".y.part"]
+    kept = [tmp_path / f".x.png.{os.getppid()}.part", tmp_path / f".y.png.{os.getpid()}.part", tmp_path / "z.part"]
+    for path in (*gone, *kept):
+        path.touch()
+    files.clear_unfinished(tmp_path)
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in kept)

@@ -41,6 +41,26 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, text.encode())
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Deletes what processes that are gone did not finish, in a folder and those in it."""
+    for part in folder.rglob(f".*{PART}"):
+        process = part.name.removesuffix(PART).rpartition(".")[2]
+        if not (process.isdecimal() and _is_alive(int(process))):
+            part.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # where no signal can ask
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Within it no other process holds this folder, or this file, which need not be there.

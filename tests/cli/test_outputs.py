@@ -170,7 +170,7 @@ def test_two_at_once_do_not_meet(four, run, tmp_path, monkeypatch):
     fails(four(), "out is being written by", "Wait until that is done")
     monkeypatch.setattr(files, "_acquired", acquired)
     (tmp_path / "out" / files.LOCK).write_text("process 1 on another")  # of one that was killed
-    (tmp_path / "out" / ".x.png.123.part").touch()
+    (tmp_path / "out" / ".x.png.part").touch()
     assert four().exit_code == 0
     assert names(tmp_path / "out") == NAMES
 

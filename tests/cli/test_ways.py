@@ -61,8 +61,8 @@ def test_an_arm_says_more_than_they_can(make, run, tmp_path):
     assert "arm" not in read_settings(tmp_path / "other.png")
 
 
-def test_untouched_is_an_arm_too(make):
-    result = make("--steps", 2, "--arm", "untouched", "--out", "x.png")
+def test_the_baseline_is_an_arm_too(make):
+    result = make("--steps", 2, "--arm", "baseline", "--out", "x.png")
     assert (result.exit_code, result.stdout) == (0, "x.png\n")
 
 

@@ -75,7 +75,7 @@ def test_a_run_killed_at_any_writes_and_robbed_of_images_ends_as_one_never_stopp
         def write(path, content, left=left, half=half):
             if next(left, None) is None:
                 if half:
-                    path.with_name(f".{path.name}.1.part").write_bytes(b"half")
+                    path.with_name(f".{path.name}.999999999.part").write_bytes(b"half")
                 raise KilledError
             write_whole(path, content)
 

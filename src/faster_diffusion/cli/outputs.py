@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..files import PART, locked
+from ..files import PART, clear_unfinished, locked
 from .errors import CliError, held
 
 
@@ -48,8 +48,7 @@ def _writable(folder: Path, out: Path) -> Iterator[None]:
     try:
         with locked(out):
             if out == folder:
-                for unfinished in folder.glob(f".*{PART}"):  # of a process that was killed
-                    unfinished.unlink(missing_ok=True)
+                clear_unfinished(folder)
             yield
     finally:
         with suppress(OSError):  # those that hold nothing are as they were before

@@ -20,7 +20,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..files import PART, write_json, write_whole
+from ..files import clear_unfinished, write_json, write_whole
 from .baseline import BASELINE, FORMERLY, current_specs
 
 _SHOWN = 3  # differences between two manifests
@@ -50,8 +50,7 @@ class Store:
             if name == BASELINE and (formerly := arm.with_name(arm.name.replace(BASELINE, FORMERLY))).is_dir():
                 formerly.rename(arm)
             arm.mkdir(parents=True, exist_ok=True)
-        for unfinished in folder.rglob(f".*{PART}"):
-            unfinished.unlink()
+        clear_unfinished(folder)
         write_json(folder / _MANIFEST, manifest)
 
     @property
