@@ -251,8 +251,8 @@ def test_a_metric_of_ones_own(tmp_path, monkeypatch):
         ({"pipe": upscale()}, 'starts from a picture; give every prompt a "start"'),
         ({"prompts": [Prompt("a", 1, start=Path("a.png"))]}, 'starts from no picture, but prompts have a "start"'),
         ({"pipe": inpaint()}, "needs a mask_image"),
-        ({"settings": Settings(steps=(2,), frames=4)}, "draws images, not videos of 4 frames"),
-        ({"pipe": stable_video_diffusion()}, "draws nothing from prompts or classes"),
+        ({"settings": Settings(steps=(2,), frames=4)}, "generates images, not videos of 4 frames"),
+        ({"pipe": stable_video_diffusion()}, "generates nothing from prompts or classes"),
     ],
 )
 def test_what_is_not_understood_is_refused_before_anything_is_drawn(tmp_path, arguments, said):
