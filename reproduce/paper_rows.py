@@ -17,8 +17,8 @@ from faster_diffusion.generation.prompts import Prompt, class_prompts, embedded_
 from faster_diffusion.generation.videos import as_video_pipeline
 from faster_diffusion.models import schedulers
 from faster_diffusion.options.forecast import Forecast
-from recipes.controlnet.conditions import CONDITIONS
-from recipes.personalised.lessons import LESSONS
+from specimens.conditions import CONDITIONS
+from specimens.lessons import LESSONS
 
 Change = tuple[float, float]  # without propagation, and with
 

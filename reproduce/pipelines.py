@@ -19,9 +19,9 @@ import faster_diffusion as fd
 from faster_diffusion.measuring.tables import markdown
 from faster_diffusion.models.pipelines import PIPELINES
 from reproduce.pages import RESULTS
-from tests.pipelines import oracle
-from tests.pipelines.rows import ROWS
-from tests.pipelines.rows.common import Row
+from specimens import oracle
+from specimens.rows import ROWS
+from specimens.rows.common import Row
 
 KEYS = [0, 3, 4]
 

@@ -16,7 +16,7 @@ from diffusers import (
 )
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
 
 
 @pytest.fixture

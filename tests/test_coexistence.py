@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
 
 
 def lora(pipe, adapter="toy", seed=5):

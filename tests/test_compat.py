@@ -14,7 +14,7 @@ from faster_diffusion.compat import (
     register_parallel_pipeline,
     seed_everything,
 )
-from tests import toys
+from specimens import toys
 
 REGISTER = {
     register_normal_pipeline: False,

@@ -9,7 +9,7 @@ import pytest
 from faster_diffusion.models.schedulers import SOLVERS
 from faster_diffusion.options.key_steps import KeySteps
 from reproduce import figures
-from tests.pipelines.rows import ROWS
+from specimens.rows import ROWS
 
 ROOT = Path(__file__).parent.parent
 

@@ -2,7 +2,6 @@
 
 import ast
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -115,5 +114,25 @@ def test_files_and_functions_of_the_core_are_short(path):
             assert node.end_lineno - node.lineno < 50, node.name
 
 
-def test_the_floors_are_all_different():
-    assert all(set(below).isdisjoint(above) for below, above in pairwise(FLOORS))
+def test_a_room_has_one_floor():
+    assert len(FLOOR) == sum(map(len, FLOORS))
+
+
+ROOT = PACKAGE.parent.parent
+BESIDE = {  # folders beside the package, and which of the others they may import
+    "specimens": set(),
+    "recipes": {"specimens"},
+    "reproduce": {"specimens"},
+    "tests": {"specimens", "recipes", "reproduce"},  # of which each has tests
+    "examples": set(),
+}
+
+
+@pytest.mark.parametrize("folder", BESIDE)
+def test_folders_beside_the_package_import_no_others_but_what_they_have_in_common(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+        names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        others = {name.partition(".")[0] for name in names} & BESIDE.keys() - {folder}
+        assert others <= BESIDE[folder], path

@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 
 import faster_diffusion as fd
 from faster_diffusion import demo
-from tests import toys
-from tests.pipelines.rows.variants import ADAPTED, with_example_images
-from tests.toys import accelerated, images_after
+from specimens import toys
+from specimens.rows.variants import ADAPTED, with_example_images
+from specimens.toys import accelerated, images_after
 
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 KEYS = [0, 3]

@@ -5,8 +5,8 @@ import tomesd
 import torch
 
 import faster_diffusion as fd
-from tests import toys
-from tests.toys import accelerated, images_after
+from specimens import toys
+from specimens.toys import accelerated, images_after
 
 
 def merged(pipe):

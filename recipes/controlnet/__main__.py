@@ -10,6 +10,7 @@ from diffusers import StableDiffusionControlNetPipeline
 
 from faster_diffusion import demo
 from faster_diffusion.demo.scenes import caption
+from specimens.conditions import CONDITIONS
 
 from ..command import Recipe, kept_report, note
 from ..packaged import scenes
@@ -18,7 +19,6 @@ from ..scenes.data import Pool, make_held_out, make_pool
 from ..scenes.evaluate import quick, sample
 from ..training import kept
 from . import control, describe
-from .conditions import CONDITIONS
 from .evaluate import compare, follow, show
 
 

@@ -8,11 +8,12 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionPipeline
 from torch import Tensor
 
+from specimens.conditions import CONDITIONS, as_tensor
+
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes.data import Pool, numpy_rng
 from ..scenes.unet import scheduler, tokenise
 from ..training import TrainingPlan, load_average, on_device, share, train, wide
-from .conditions import CONDITIONS, as_tensor
 
 PLAN = TrainingPlan(steps=1500, learning_rate=1e-3, warmup=50, ema=0.99, save_every=100)
 BATCH = 8

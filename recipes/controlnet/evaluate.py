@@ -10,11 +10,11 @@ import faster_diffusion as fd
 from faster_diffusion import demo
 from faster_diffusion.demo.recognise import coloured, obeys
 from faster_diffusion.demo.scenes import caption
+from specimens.conditions import CONDITIONS, canny
 
 from ..card import share
 from ..scenes.data import Pool, make_held_out
 from ..scenes.evaluate import sample
-from .conditions import CONDITIONS, canny
 
 TOLERANCE = 1  # pixels between an edge and the one it follows
 SEED = 5  # of the scenes that are reported

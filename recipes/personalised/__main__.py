@@ -10,11 +10,11 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from faster_diffusion import demo
 from faster_diffusion.demo import additions
+from specimens.lessons import LESSONS
 
 from ..command import Recipe, kept_report
 from . import describe, learn
 from .evaluate import compare, fresh, usual
-from .lessons import LESSONS
 
 FULL = "dreambooth"  # all weights of a network: too many to ship, they stay with the checkpoints
 

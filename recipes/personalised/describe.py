@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from faster_diffusion.measuring.tables import markdown
+from specimens.lessons import LESSONS
 
 from .. import card
 from . import learn
-from .lessons import LESSONS
 
 
 def table(arms: dict) -> str:

@@ -9,10 +9,10 @@ from diffusers import StableDiffusionPipeline
 
 import faster_diffusion as fd
 from faster_diffusion import demo
+from specimens.lessons import Lesson
 
 from ..card import share
 from ..scenes.evaluate import obedience, sample
-from .lessons import Lesson
 
 Step = Callable[[StableDiffusionPipeline], object]
 

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 
 from faster_diffusion import demo
 from faster_diffusion.demo.additions import WORD
+from specimens.lessons import Lesson
 
 from ..noising import add_noise, draw_noise, draw_times, noise_error
 from ..scenes import vae
 from ..scenes.unet import scheduler
 from ..training import TrainingPlan, load_average, on_device, train
-from .lessons import Lesson
 
 BATCH = 4  # of examples, and as many of what the model drew before
 RANK = 8

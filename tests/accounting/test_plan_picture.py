@@ -4,7 +4,7 @@ import pytest
 
 import faster_diffusion as fd
 from faster_diffusion.accounting.plan_picture import COLOURS
-from tests import toys
+from specimens import toys
 
 PAPER = """
               0         1

@@ -1,7 +1,7 @@
 """What a run says of itself."""
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
 
 
 def test_flops_of_the_baseline_are_still_there_by_their_former_name():

@@ -19,8 +19,8 @@ from faster_diffusion.analysis.drift import DriftMeter
 from faster_diffusion.measuring.pixels import psnr
 from faster_diffusion.models.stages import stage_names
 from faster_diffusion.options.key_steps import SD_50
-from tests import toys
-from tests.pipelines.rows import transformers
+from specimens import toys
+from specimens.rows import transformers
 
 PROMPTS = [toys.prompt(seed=seed) for seed in range(2)]
 

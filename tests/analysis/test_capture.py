@@ -7,9 +7,9 @@ from diffusers import HeunDiscreteScheduler
 from faster_diffusion.analysis.capture import observed
 from faster_diffusion.models.families import LAYOUTS
 from faster_diffusion.models.stages import stage_names
-from tests import toys
+from specimens import toys
+from specimens.rows import ROWS
 from tests.models.test_inputs import NAMES
-from tests.pipelines.rows import ROWS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from PIL import Image
 
 from faster_diffusion.analysis.capture import Seen
 from faster_diffusion.analysis.pictures import SIDE, STAGES, PictureMeter, decoder_of, image_of, rgb
-from tests import toys
+from specimens import toys
 
 
 def features(seed, channels=8, height=6, width=5):

@@ -10,7 +10,7 @@ import faster_diffusion as fd
 from faster_diffusion.analysis.timeline import CALL, Timeline, chrome_trace, record
 from faster_diffusion.models.stages import stage_names
 from faster_diffusion.options.reuse import Reuse
-from tests import toys
+from specimens import toys
 
 KEYS = [0, 4]
 

@@ -7,7 +7,7 @@ from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.models import schedulers
-from tests import toys
+from specimens import toys
 
 ARMS = (
     "baseline",

@@ -9,7 +9,7 @@ from faster_diffusion.models.fingerprint import Fingerprint
 from faster_diffusion.models.schedulers import Solver
 from faster_diffusion.options.correction import Correction
 from faster_diffusion.options.profile import Profile
-from tests import toys
+from specimens import toys
 
 CANONICAL = (
     "baseline",

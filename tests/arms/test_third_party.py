@@ -9,8 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from faster_diffusion.arms import Arm
-from tests import toys
-from tests.pipelines.rows import ROWS
+from specimens import toys
+from specimens.rows import ROWS
 
 ROW = {row.name: row for row in ROWS}
 

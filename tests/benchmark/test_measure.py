@@ -13,7 +13,7 @@ from faster_diffusion.benchmark.measure import measure
 from faster_diffusion.benchmark.prepared import Prepared, prepare
 from faster_diffusion.measuring.flops import count_flops
 from faster_diffusion.models.inputs import network_inputs
-from tests import toys
+from specimens import toys
 
 SMALL = {"size": (64, 64), "steps": 4, "batch": 2, "vae": False}
 

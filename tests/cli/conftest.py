@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from faster_diffusion.cli.main import app
-from tests import toys
+from specimens import toys
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import sys
 import pytest
 from diffusers import DDPMPipeline, DDPMScheduler
 
+from specimens.rows import images, transformers, video
 from tests.cli.test_errors import fails
-from tests.pipelines.rows import images, transformers, video
 
 
 def analyze(run, model, *options):

@@ -16,10 +16,10 @@ from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation.line_up import line_up
 from faster_diffusion.generation import loading
 from faster_diffusion.measuring import extras
-from tests import toys
+from specimens import toys
+from specimens.rows.images import upscale
+from specimens.rows.transformers import dit
 from tests.cli.failing import fails
-from tests.pipelines.rows.images import upscale
-from tests.pipelines.rows.transformers import dit
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTED = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")

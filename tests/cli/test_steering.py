@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from faster_diffusion.demo import scenes
 from faster_diffusion.generation.images import read_settings
-from tests import toys
+from specimens import toys
 
 from .test_errors import fails
 

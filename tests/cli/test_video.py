@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from tests.pipelines.rows.video import text_to_video
+from specimens.rows.video import text_to_video
 
 from .test_errors import fails
 

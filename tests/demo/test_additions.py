@@ -12,7 +12,7 @@ from faster_diffusion.demo import additions
 from faster_diffusion.demo.scenes import parse, render
 
 cv2 = pytest.importorskip("cv2")
-lessons = pytest.importorskip("recipes.personalised.lessons")
+lessons = pytest.importorskip("specimens.lessons")
 evaluate = pytest.importorskip("recipes.controlnet.evaluate")
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 import faster_diffusion as fd
 from faster_diffusion.engine.watch import Watch
-from tests import toys
+from specimens import toys
 
 
 class Half(AttnProcessor):

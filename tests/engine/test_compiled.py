@@ -5,7 +5,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
 
 CALL = {"num_inference_steps": 4, "guidance_scale": 1.0}
 KEYS = [0, 1]  # one key step that nothing follows, one with a group

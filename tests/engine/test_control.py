@@ -5,8 +5,8 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 
 import faster_diffusion as fd
-from tests import toys
-from tests.pipelines.rows.control import adapted_xl, with_edges_xl
+from specimens import toys
+from specimens.rows.control import adapted_xl, with_edges_xl
 
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 

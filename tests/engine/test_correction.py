@@ -8,8 +8,8 @@ import torch
 import faster_diffusion as fd
 from faster_diffusion.engine.correction import Terms
 from faster_diffusion.options.correction import TERMS, Correction
-from tests import toys
-from tests.pipelines.rows import ROWS
+from specimens import toys
+from specimens.rows import ROWS
 
 STEPS = 6
 CLOSE = {"rtol": 0, "atol": 1e-4}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import faster_diffusion as fd
 from faster_diffusion.engine.pace import relative_error
-from tests import toys
+from specimens import toys
 
 gaps, errors, degrees = st.integers(1, 12), st.floats(1e-6, 10), st.integers(0, 3)
 

@@ -5,11 +5,11 @@ import torch
 from diffusers import StableDiffusionControlNetPipeline
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
+from specimens.rows.control import control_of
 from tests.engine.test_compiled import blocks, each_stage, in_place, small
 from tests.engine.test_run import own_loop
 from tests.graphs import Graphs, MarkStepBox
-from tests.pipelines.rows.control import control_of
 
 KEYS = [0, 1, 3, 4]
 PLANS = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
 from tests.flops import counted
 
 PLANS = [

@@ -8,7 +8,8 @@ import torch
 from diffusers import DDIMScheduler, EDMEulerScheduler
 
 import faster_diffusion as fd
-from tests import oracle, toys
+from specimens import toys
+from tests import oracle
 
 SCHEDULERS = sorted(DDIMScheduler(**toys.SCHEDULER).compatibles, key=lambda cls: cls.__name__)
 STEPS = 10

@@ -12,7 +12,7 @@ from diffusers.models.attention_processor import AttnProcessor
 
 import faster_diffusion as fd
 from faster_diffusion.models.patches import patches
-from tests import toys
+from specimens import toys
 
 KEYS = {"key_steps": [0, 2], "prior_noise": None}
 FEW = {"num_inference_steps": 5}

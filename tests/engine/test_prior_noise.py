@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler, EDMEulerScheduler, EulerDiscreteScheduler
 
 import faster_diffusion as fd
-from tests import toys
+from specimens import toys
 
 ALPHA = 0.01
 

@@ -8,7 +8,7 @@ from diffusers.models.attention_processor import AttnProcessor
 
 import faster_diffusion as fd
 from faster_diffusion.engine import decoder, tensors
-from tests import toys
+from specimens import toys
 
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 

@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 
 import faster_diffusion as fd
 from faster_diffusion.models.layout import unwrap
-from tests import toys
+from specimens import toys
 
 KEYS = {"key_steps": [0, 2], "prior_noise": None}
 

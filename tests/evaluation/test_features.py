@@ -20,7 +20,7 @@ from transformers import (
 
 from faster_diffusion import demo
 from faster_diffusion.evaluation.features import find, load_extractor, load_scorer
-from tests import toys
+from specimens import toys
 
 SIZE = {"shortest_edge": 32}
 TINY = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1}

@@ -19,11 +19,11 @@ import faster_diffusion as fd
 from faster_diffusion.evaluation import METRICS, Evaluation, Judges, Metric, Value, interleaved
 from faster_diffusion.generation.prompts import Prompt
 from faster_diffusion.generation.sampling import Settings
+from specimens.rows.control import control_of
+from specimens.rows.images import upscale
+from specimens.rows.transformers import dit
+from specimens.rows.video import stable_video_diffusion
 from tests.evaluation import tiny
-from tests.pipelines.rows.control import control_of
-from tests.pipelines.rows.images import upscale
-from tests.pipelines.rows.transformers import dit
-from tests.pipelines.rows.video import stable_video_diffusion
 
 FEW = Judges(metrics=("flops", "psnr"))
 SHORT = Settings(steps=(4,), batch_size=2)

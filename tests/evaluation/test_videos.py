@@ -13,9 +13,9 @@ from faster_diffusion.generation import videos
 from faster_diffusion.generation.filmstrip import cut, joined
 from faster_diffusion.generation.prompts import Prompt
 from faster_diffusion.generation.sampling import Settings
-from tests import toys
+from specimens import toys
+from specimens.rows.video import stable_video_diffusion, text_to_video, text_to_video_zero
 from tests.evaluation import tiny
-from tests.pipelines.rows.video import stable_video_diffusion, text_to_video, text_to_video_zero
 
 CLIPS = [Prompt(text, seed) for seed, text in enumerate(clips.held_out_prompts(3))]
 SETTINGS = Settings(steps=(4,), batch_size=2, frames=3)

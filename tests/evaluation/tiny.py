@@ -11,7 +11,7 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.evaluation import Evaluation, Judges, evaluate
 from faster_diffusion.generation.prompts import Prompt
 from faster_diffusion.generation.sampling import Settings
-from tests import toys
+from specimens import toys
 
 ARMS = ("all", "paper", "dpm++:4", Arm.parse("steps:12", "finer"))
 PROMPTS = [Prompt(letter, 10 + number) for number, letter in enumerate("abc")]

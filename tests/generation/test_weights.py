@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from faster_diffusion.generation import loading, weights
 from faster_diffusion.generation.errors import InputError
 from faster_diffusion.generation.steering import Steering
-from tests import toys
+from specimens import toys
 from tests.evaluation import tiny
 
 

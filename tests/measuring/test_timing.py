@@ -11,7 +11,7 @@ import torch
 import faster_diffusion as fd
 from faster_diffusion.measuring import timing
 from faster_diffusion.measuring.timing import NetworkTimer, Timings, interleave
-from tests import toys
+from specimens import toys
 
 PAUSE = 0.02  # seconds
 

@@ -5,7 +5,7 @@ import pytest
 from faster_diffusion.accounting.flops import encoder_flops, stage_flops
 from faster_diffusion.models.families import LAYOUTS
 from faster_diffusion.models.inputs import network_inputs
-from tests.pipelines.rows import ROWS
+from specimens.rows import ROWS
 
 SIDE = {"dit": 8}  # its positions are of one size
 NAMES = {  # one for each kind of network

@@ -11,7 +11,7 @@ from faster_diffusion.models import schedulers
 from faster_diffusion.models.schedulers import Solver
 from faster_diffusion.options.config import PropagationConfig
 from faster_diffusion.options.correction import TERMS, Correction
-from tests import toys
+from specimens import toys
 
 
 @pytest.mark.parametrize("name", schedulers.SOLVERS)

@@ -13,7 +13,7 @@ from faster_diffusion.models import schedulers
 from faster_diffusion.models.fingerprint import Fingerprint
 from faster_diffusion.models.schedulers import Solver
 from faster_diffusion.options.profile import FORMAT, Profile
-from tests import toys
+from specimens import toys
 
 CONFIG = fd.PropagationConfig("0,1,3,6", prior_noise=None, reuse="output", forecast=fd.Forecast(1, 0.9))
 STEPS = 8

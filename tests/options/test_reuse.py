@@ -4,7 +4,7 @@ import pytest
 
 import faster_diffusion as fd
 from faster_diffusion.options.reuse import Reuse
-from tests import toys
+from specimens import toys
 
 
 @pytest.mark.parametrize("text", ["encoder", "decoder:2", "deep:1", "layers:2", "output"])

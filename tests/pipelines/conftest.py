@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipelines.rows import ROWS
+from specimens.rows import ROWS
 
 
 @pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)

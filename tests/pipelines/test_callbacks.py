@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import faster_diffusion as fd
-from tests.pipelines.rows import ROWS
+from specimens.rows import ROWS
 
 KEYS = [0, 3]
 GUIDED = 4  # steps

@@ -16,8 +16,8 @@ from diffusers.guiders.smoothed_energy_guidance import SmoothedEnergyGuidanceCon
 from diffusers.modular_pipelines.stable_diffusion_xl import StableDiffusionXLAutoBlocks
 
 import faster_diffusion as fd
-from tests.pipelines.rows.common import STEPS
-from tests.pipelines.rows.xl import pooled, xl
+from specimens.rows.common import STEPS
+from specimens.rows.xl import pooled, xl
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}

@@ -5,8 +5,8 @@ import torch
 
 import faster_diffusion as fd
 from faster_diffusion.options.reuse import Reuse
-from tests.pipelines import oracle
-from tests.pipelines.rows import ROWS
+from specimens import oracle
+from specimens.rows import ROWS
 
 KEYS = [0, 1, 4, 6]  # one after another, and with gaps
 CLOSE = {"rtol": 0, "atol": 2e-3}  # latents of the toys have a spread of 1 to 20

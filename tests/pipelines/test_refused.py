@@ -3,8 +3,8 @@
 import pytest
 
 import faster_diffusion as fd
-from tests.pipelines.rows import ROWS
-from tests.pipelines.rows.refused import REFUSED, stable_audio
+from specimens.rows import ROWS
+from specimens.rows.refused import REFUSED, stable_audio
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import faster_diffusion as fd
+from specimens import oracle
 from tests.flops import counted
-from tests.pipelines import oracle
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20

@@ -10,7 +10,7 @@ from faster_diffusion.demo.scenes import parse, render
 
 pytest.importorskip("transformers")
 cv2 = pytest.importorskip("cv2")
-conditions = pytest.importorskip("recipes.controlnet.conditions")
+conditions = pytest.importorskip("specimens.conditions")
 control = pytest.importorskip("recipes.controlnet.control")
 evaluate = pytest.importorskip("recipes.controlnet.evaluate")
 

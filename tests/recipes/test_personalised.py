@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 pytest.importorskip("cv2")
 learn = pytest.importorskip("recipes.personalised.learn")
-LESSONS = pytest.importorskip("recipes.personalised.lessons").LESSONS
+LESSONS = pytest.importorskip("specimens.lessons").LESSONS
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS.values(), ids=list(LESSONS))
 

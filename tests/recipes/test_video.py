@@ -13,7 +13,7 @@ from recipes.scenes import tokenizer
 from recipes.scenes.unet import tokenise
 from recipes.video import data, reading
 from recipes.video.unet import HEAD, build, flatten_convolutions, scheduler
-from tests import toys
+from specimens import toys
 
 
 @pytest.fixture(scope="module")

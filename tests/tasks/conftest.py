@@ -7,7 +7,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from faster_diffusion import demo
-from tests import toys
+from specimens import toys
 
 WORDS = ("a", "cat", "on", "mat", "red")  # of one token each; other words are spelled in letters
 LENGTH = 16

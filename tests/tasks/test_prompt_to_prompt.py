@@ -11,7 +11,7 @@ import faster_diffusion as fd
 from faster_diffusion import demo
 from faster_diffusion.demo.recognise import obeys, recognise
 from faster_diffusion.tasks import LocalBlend, PromptToPrompt
-from tests import toys
+from specimens import toys
 
 SWAP = ["a cat on a mat", "a dog on a mat"]
 ADDED = ["a cat on a mat", "a red cat on a mat"]

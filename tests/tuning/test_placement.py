@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler, EDMEulerScheduler
 from faster_diffusion.models import schedulers
 from faster_diffusion.options.forecast import Forecast
 from faster_diffusion.tuning.placement import influences, inner_products, least_moving_keys, recorded
-from tests import toys
+from specimens import toys
 
 
 def by_hand(predictions, influence, keys):

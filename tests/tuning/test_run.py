@@ -18,7 +18,7 @@ from faster_diffusion.tuning.lab import Lab
 from faster_diffusion.tuning.records import Records
 from faster_diffusion.tuning.report import markdown
 from faster_diffusion.tuning.results import FEWER_STEPS, OTHER, PLAN, Figure
-from tests import toys
+from specimens import toys
 from tests.evaluation import tiny as evaluated
 from tests.tuning import tiny
 

@@ -8,7 +8,7 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.options.forecast import Forecast
 from faster_diffusion.tuning import Space
 from faster_diffusion.tuning.space import decoded_otherwise, denser_early
-from tests import toys
+from specimens import toys
 
 
 @given(st.integers(1, 100).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))))

@@ -4,7 +4,7 @@ import pytest
 
 from faster_diffusion.arms import Arm
 from faster_diffusion.tuning.speed import Speed
-from tests import toys
+from specimens import toys
 
 SPEED = Speed(call=1.0, step=0.1, rest=5.0, fractions={"encoder": 0.5})
 

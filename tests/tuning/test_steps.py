@@ -11,7 +11,7 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.generation.sampling import Settings
 from faster_diffusion.tuning.following import Followed, Path
 from faster_diffusion.tuning.steps import SPREAD, best_steps
-from tests import toys
+from specimens import toys
 
 N = 7
 

@@ -23,7 +23,7 @@ from diffusers import (
     UNet2DModel,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import LATE, STRENGTH, Row, image, right_half, stable_diffusion
 

@@ -13,7 +13,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from tests import toys
+from specimens import toys
 
 from .common import STEPS, Row, image, tokenizer
 from .xl import POOLED, XL

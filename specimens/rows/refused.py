@@ -24,7 +24,7 @@ from diffusers import (
     WuerstchenDecoderPipeline,
 )
 
-from tests import toys
+from specimens import toys
 
 from .images import unconditional
 

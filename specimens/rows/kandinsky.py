@@ -33,7 +33,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import DOUBLE, LATE, STRENGTH, Row, image, right_half, tokenizer
 

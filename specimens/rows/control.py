@@ -23,7 +23,7 @@ from diffusers import (
     T2IAdapter,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import LATE, STRENGTH, Row, image, right_half
 from .xl import pooled, xl

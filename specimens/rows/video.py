@@ -21,7 +21,7 @@ from diffusers import (
 )
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from tests import toys
+from specimens import toys
 
 from .common import FRAMES, LATE, STEPS, STRENGTH, Row, image, tokenizer
 from .xl import pooled, xl

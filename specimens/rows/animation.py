@@ -19,7 +19,7 @@ from diffusers import (
     SparseControlNetModel,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import FRAMES, LATE, STEPS, STRENGTH, Row, frames, image, tokenizer
 from .xl import XL, pooled

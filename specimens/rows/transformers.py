@@ -20,7 +20,7 @@ from diffusers import (
     PixArtTransformer2DModel,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import Row, image
 

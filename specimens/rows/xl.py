@@ -13,7 +13,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import LATE, STEPS, STRENGTH, Row, image, right_half
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from diffusers import MarigoldDepthPipeline, MarigoldNormalsPipeline
 
-from tests import toys
+from specimens import toys
 
 from .common import Row, image, tokenizer
 

@@ -24,7 +24,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from tests import toys
+from specimens import toys
 
 from .common import Row
 

@@ -15,7 +15,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from tests import toys
+from specimens import toys
 
 STEPS = 8
 LATE = 2  # the first order of a pipeline that changes an image ...

@@ -22,7 +22,7 @@ from diffusers import (
 )
 from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
 
-from tests import toys
+from specimens import toys
 
 from .common import LATE, STEPS, STRENGTH, Row, image, stable_diffusion, tokenizer
 from .images import as_one_generator

@@ -15,7 +15,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
-from tests import toys
+from specimens import toys
 
 from . import deepfloyd
 from .common import LATE, STRENGTH, Row, image, right_half
