@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
+from inspect import isgenerator
 from typing import Any, TypeAlias
 from weakref import finalize, ref
 
@@ -16,17 +19,18 @@ from torch import nn
 
 from .accounting.plan_picture import Drawing, draw
 from .accounting.summary import Summary, summarise
-from .engine.control import Control
 from .engine.counts import Counts
-from .engine.interception import CallPatch, Interceptor, interceptors, running
+from .engine.interception import CallPatch
 from .engine.once import WarnOnce
-from .engine.prior_noise import injected
+from .engine.prospects import by_itself
 from .engine.run import Run
+from .engine.sessions import hidden, interceptors_here, loop_around
+from .engine.starting import started
 from .models.model import Model
-from .models.pipelines import inputs_of, network_of, refuse_call
+from .models.pipelines import inputs_of, network_of, refuse_call, rows_of
+from .models.rows import Rows
 from .models.schedulers import upcoming_step
 from .options.config import PropagationConfig
-from .options.prior_noise import PriorNoise
 from .options.profile import Profile, Swap, is_profile
 
 logger = logging.getLogger(__name__)
@@ -41,7 +45,8 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
     """Accelerates a pipeline, or a bare network in a sampling loop of your own. Enabling again replaces the options.
 
     A pipeline is then called as always; a bare network is accelerated within ``with handle.sampling(scheduler):``.
-    A deepcopy is enabled like its original; a pipeline that merely shares the network (``from_pipe``) is not.
+    A copy is enabled like its original, and disabled by itself; a pipeline that merely shares the network
+    (``from_pipe``) is not enabled.
 
     Args:
         target: a pipeline with a UNet or a transformer that is known, or that network; offloaded, compiled, with
@@ -68,20 +73,18 @@ def enable(target: Target, config: PropagationConfig | None = None, **overrides:
         profile = _profile(target, model.network, config, overrides.pop("key_steps"))
         config = profile.config
     config = replace(config or PropagationConfig(), **overrides).resolve(model)
-    disable(target)
+    _detach(target)
     handle = Handle(target, config, profile, Swap.of(target, profile) if profile else None)
-    setattr(target, _ENTRY, handle)
+    setattr(target, _ENTRY, _Entry(target, handle))
     return handle
 
 
 def disable(target: Target) -> None:
     """Makes ``target`` what it was before ``enable``. Without effect if it is not enabled."""
     handle = _handle_of(target)
-    if handle is not None:
-        delattr(target, _ENTRY)
-        handle._release()
-        if handle._swap is not None:
-            handle._swap.undo(target)
+    if handle is not None and isinstance(target, nn.Module) and handle._counts is None:
+        logger.warning("Nothing was accelerated: %s", by_itself(target))
+    _detach(target)
 
 
 def is_enabled(target: Target) -> bool:
@@ -93,18 +96,19 @@ class Handle:
     """What ``enable`` returns. ``with fd.enable(pipe): ...`` disables at the end of the block."""
 
     def __init__(
-        self, target: Target, config: PropagationConfig, profile: Profile | None = None, swap: Swap | None = None
+        self,
+        target: Target,
+        config: PropagationConfig,
+        profile: Profile | None = None,
+        swap: Swap | None = None,
+        warn: WarnOnce | None = None,
     ) -> None:
         self.config = config
         self.profile = profile  # which the options come from, if they do
         self._swap = swap
         self._target = ref(target)
         self._counts: Counts | None = None
-        self._warn = WarnOnce()
-        self._release: Callable[[], object] = lambda: None
-        if isinstance(target, Pipeline):
-            _pipeline_calls.acquire(type(target))
-            self._release = finalize(self, _pipeline_calls.release, type(target))  # at disable, or with the pipeline
+        self._warn = warn or WarnOnce()
 
     def summary(self) -> Summary:
         """What the last run computed, reused and saved.
@@ -114,7 +118,10 @@ class Handle:
         """
         target = self._target()
         if self._counts is None or target is None:
-            raise RuntimeError("There is no run to sum up yet: call the pipeline (or sample within handle.sampling).")
+            how = "call the pipeline (or sample within handle.sampling)."
+            if isinstance(target, nn.Module):
+                how = by_itself(target)
+            raise RuntimeError(f"There is no run to sum up yet: {how}")
         return summarise(self._counts, self.config, _network_of(target))
 
     def plan(self, steps: int) -> Drawing:
@@ -145,9 +152,9 @@ class Handle:
         if isinstance(scheduler, torch.Tensor):
             if self.config.prior_noise is not None:
                 logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
-            started = self._run(network, None, lambda: scheduler, None)
+            started = self._run(network, None, lambda: scheduler, None, loop=loop_around())
         else:
-            started = self._run(network, None, lambda: scheduler.timesteps, scheduler)
+            started = self._run(network, None, lambda: scheduler.timesteps, scheduler, loop=loop_around())
         with started:
             yield
 
@@ -159,22 +166,15 @@ class Handle:
         timesteps: Callable[[], torch.Tensor],
         scheduler: Any,
         inputs: Callable[[], torch.Tensor] | None = None,
-    ) -> Iterator[None]:
-        run = Run(
-            network, self.config, timesteps, inputs, lambda: upcoming_step(scheduler), owner=self, warn=self._warn
-        )
-        runs: list[Interceptor] = [run]
-        if isinstance(control, nn.Module):
-            runs.append(Control(control, run))
+        rows: Callable[[], Rows | None] = lambda: None,
+        loop: int | None = None,
+    ) -> Iterator[Run]:
+        upcoming = partial(upcoming_step, scheduler)
+        run = Run(network, self.config, timesteps, inputs, upcoming, rows, owner=self, warn=self._warn)
         self._counts = run.counts
-        with ExitStack() as stack:
-            noise = self.config.prior_noise
-            if isinstance(noise, PriorNoise) and scheduler is not None:
-                stack.enter_context(injected(scheduler, noise, run.plan, run.warn))
-            stack.enter_context(running(*runs))
-            yield
-        run.report()
-        steps_differ = self.profile and self.profile.steps_differ(scheduler)
+        with started(run, control, scheduler, loop):
+            yield run
+        steps_differ = not run.hands_on and self.profile and self.profile.steps_differ(scheduler)
         if steps_differ:
             run.warn(steps_differ)
 
@@ -193,14 +193,58 @@ class Handle:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         Handle.__init__(self, *state)
 
+    def _for(self, copied: Target) -> Handle:
+        """That of a shallow copy of its target."""
+        return Handle(copied, self.config, self.profile, self._swap, self._warn)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Handle:
         """Belongs to the copy of its target, if that is being copied."""
         target: Any = self._target()
         return Handle(memo.get(id(target), target), self.config, self.profile, deepcopy(self._swap, memo))
 
 
+class _Entry:
+    """What an enabled pipeline or network has of its handle.
+
+    The wrapped ``__call__`` of the class is kept as long as this: a shallow copy, which has the same one, needs it
+    even after its original was disabled.
+    """
+
+    def __init__(self, target: Target, handle: Handle) -> None:
+        if isinstance(target, Pipeline):
+            _pipeline_calls.acquire(type(target))
+            finalize(self, _pipeline_calls.release, type(target))
+        self.handle = handle
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.handle._target(), self.handle
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _Entry.__init__(self, *state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Entry:
+        """Belongs to the copy of the target, if that is being copied."""
+        target: Any = self.handle._target()
+        copied = memo.get(id(target), target)
+        return _Entry(copied, deepcopy(self.handle, memo))
+
+
 def _handle_of(target: Target) -> Handle | None:
-    return vars(target).get(_ENTRY)  # a wrapper hands on what its network has
+    entry: _Entry | None = vars(target).get(_ENTRY)  # a wrapper hands on what its network has
+    if entry is None:
+        return None
+    if entry.handle._target() is not target:
+        entry = _Entry(target, entry.handle._for(target))
+        setattr(target, _ENTRY, entry)
+    return entry.handle
+
+
+def _detach(target: Target) -> None:
+    handle = _handle_of(target)
+    if handle is not None:
+        delattr(target, _ENTRY)
+        if handle._swap is not None:
+            handle._swap.undo(target)
 
 
 def _network_of(target: Target) -> nn.Module:
@@ -220,16 +264,37 @@ def _profile(target: Target, network: nn.Module, config: PropagationConfig | Non
 def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         handle = _handle_of(self)
-        inner = any(interceptor.owner is handle for interceptor in interceptors.get())  # a subclass's super()
-        if handle is None or inner:
+        running_here = interceptors_here()
+        if handle is None:
+            part = not running_here or any(_is_part(self, interceptor.owner) for interceptor in running_here)
+            with nullcontext() if part else hidden():
+                return original(self, *args, **kwargs)
+        if any(interceptor.owner is handle for interceptor in running_here):  # a subclass's super()
             return original(self, *args, **kwargs)
         refuse_call(self, original, args, kwargs)
-        control = getattr(self, "controlnet", None)
-        inputs = inputs_of(self)
-        with handle._run(_network_of(self), control, lambda: self.scheduler.timesteps, self.scheduler, inputs):
-            return original(self, *args, **kwargs)
+        with _run_of(self, handle) as run:
+            result = original(self, *args, **kwargs)
+            run.hands_on = isgenerator(result)
+        return _streamed(self, handle, result) if run.hands_on else result
 
     return __call__
+
+
+def _run_of(pipe: Any, handle: Handle, loop: int | None = None) -> AbstractContextManager[Run]:
+    control, inputs, rows = getattr(pipe, "controlnet", None), inputs_of(pipe), partial(rows_of, pipe)
+    return handle._run(network_of(pipe), control, lambda: pipe.scheduler.timesteps, pipe.scheduler, inputs, rows, loop)
+
+
+def _streamed(pipe: Any, handle: Handle, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """The steps of a pipeline that yields as it samples, in a run that lasts as long."""
+    with _run_of(pipe, handle, loop=id(sys._getframe())):
+        return (yield from steps)
+
+
+def _is_part(pipe: Any, owner: object) -> bool:
+    """Whether a pipeline belongs to the one that ``owner`` is the handle of, and samples for it."""
+    whole = owner._target() if isinstance(owner, Handle) else None
+    return whole is not None and any(part is pipe for part in vars(whole).values())
 
 
 _pipeline_calls = CallPatch(_start_run)

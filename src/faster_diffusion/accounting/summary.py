@@ -28,6 +28,7 @@ class Summary:
     halves: int  # network calls without the unconditional half of the batch
     control_computed: int  # calls of a control network
     control_reused: int  # calls of a control network answered by what it gave at a key step
+    noisy_steps: int  # steps whose latent has prior noise
     cache_bytes: int  # peak memory of kept features and waiting predictions
     config: PropagationConfig
     uncounted: str | None = None  # why FLOPs could not be counted, where that is so; they are 0 then
@@ -49,7 +50,7 @@ class Summary:
 
     def __str__(self) -> str:
         calls = self.computed + self.reused
-        noise = self.config.prior_noise if self.reused else None  # where every step is key, none is added
+        noise = self.config.prior_noise if self.noisy_steps else None
         controlled = self.control_computed + self.control_reused
         control = (f"Control network ran in {self.control_computed} of {controlled} calls.",) if controlled else ()
         reuse = str(self.config.reuse)
@@ -95,6 +96,7 @@ def summarise(counts: Counts, config: PropagationConfig, network: nn.Module) -> 
         halves=sum(calls.computed_half + calls.reused_half for calls in counts.calls.values()),
         control_computed=counts.control_computed,
         control_reused=counts.control_reused,
+        noisy_steps=counts.noisy_steps,
         cache_bytes=counts.cache_bytes,
         config=config,
         uncounted=uncounted,

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from ..models.rows import Rows
 from ..options.correction import Correction
 from .call import NetworkCall, rebuild_like
-from .guidance import is_guided
 from .once import WarnOnce
 
 
@@ -23,23 +23,47 @@ class Corrector:
     def __init__(self, correction: Correction, conditional: int, warn: WarnOnce) -> None:
         self._correction, self._warn = correction, warn
         self._terms = Terms(correction.channels, correction.guided, conditional)
+        self._reason: str | None = None  # why it is left out, for the rest of the pass
+        self._corrected = 0  # calls
+        self._last: tuple[torch.Tensor, torch.Tensor] | None = None  # the prediction given out, and the network's own
 
-    def __call__(self, output: Any, call: NetworkCall, step: int, timesteps: Sequence[float], *, first: bool) -> Any:
+    def __call__(self, output: Any, call: NetworkCall, step: int, timesteps: Sequence[float], rows: Rows) -> Any:
         """The output of a call with what is to be added to the prediction of its step.
 
         Args:
             timesteps: of the run.
-            first: whether the call is the first of its step; others are left as they are.
+            rows: what the rows of the batch are.
         """
-        reason = self._correction.fits(timesteps, is_guided(call))
-        if not first:
-            reason = "the network is called several times a step"
+        reason = self._reason or self._correction.fits(timesteps, rows is Rows.PAIRED)
+        if reason is None and rows is Rows.OTHER:
+            reason = "the rows of a batch are neither an image each nor the same latents without and with the prompt"
         if reason is not None:
-            self._warn(f"The correction is left out: {reason}.")
+            self._leave_out(reason)
             return output
         terms = self._terms.at(step, output[0], call.sample)
         weights = terms.new_tensor(self._correction.weights[step])
-        return rebuild_like(output)(self._terms.corrected(output[0], terms, weights))
+        corrected = self._terms.corrected(output[0], terms, weights)
+        self._last, self._corrected = (corrected, output[0]), self._corrected + 1
+        return rebuild_like(output)(corrected)
+
+    def take_back(self) -> None:
+        """Leaves the correction out, since the network is called for this step again.
+
+        The loop holds what the first call gave until it has the others' too; that gets the network's own values back.
+        """
+        if self._last is not None and self._reason is None:
+            corrected, own = self._last
+            corrected.copy_(own)
+            self._corrected -= 1
+        self._leave_out("the network is called several times a step")
+
+    def _leave_out(self, reason: str) -> None:
+        if self._reason is None:
+            self._reason, self._last = reason, None
+            means = "The image is that without it, in the same time"
+            if self._corrected:
+                means = f"{self._corrected} calls were corrected before, so the image is neither with it nor without"
+            self._warn(f"The correction is left out: {reason}. {means}; pass correction=None if that is meant.", reason)
 
 
 class Terms:

@@ -39,6 +39,7 @@ class Counts:
     control_reused: int = 0  # calls of a control network answered by the residuals of a key step
     batches: int = 0  # times the decoder ran; fewer than the calls when steps are decoded together
     key_steps: list[int] = field(default_factory=list)  # one entry a computed call
+    noisy_steps: int = 0  # steps whose latent has prior noise
     cache_bytes: int = 0  # peak of kept features and of predictions that wait for their step
 
     def like(self, call: NetworkCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Calls:

@@ -50,6 +50,10 @@ class Decoder:
         self.stages_unmet: set[int] = set()  # states of the network in which its forward met none of the stages
         self._policies = policies(self._network, layout, split, wide) if split.after else {}
 
+    def one_by_one(self) -> None:
+        """From now on a step is predicted when it is asked for: what was thrown away unread once may be again."""
+        self._limit = 1
+
     def decode(self, entry: CacheEntry, step: int, call: NetworkCall) -> int:
         """Adds the predictions from ``step`` on to an entry; gives how many steps the network ran for."""
         assert entry.history is not None

@@ -52,8 +52,3 @@ class Guidance:
     def part(self, tree: Any) -> Any:
         """The conditional half of tensors that hold both."""
         return map_tensors(lambda x: x.chunk(2)[self.conditional], tree)
-
-
-def is_guided(call: NetworkCall) -> bool:
-    """Whether the batch of a call is the same latents twice."""
-    return call.batch % 2 == 0 and torch.equal(*call.sample.chunk(2))

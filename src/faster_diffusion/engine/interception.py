@@ -1,4 +1,4 @@
-"""Which run the current thread is in, and how its network calls get there.
+"""How the calls of a network get to the runs that answer them.
 
 Calls are intercepted at a class's ``__call__``: that lies above whatever offloading, compilation and adapters put on a
 module's ``forward``, before or after, and writes nothing on the module.
@@ -16,6 +16,9 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from .overriding import Layer, is_on_top, put_on, take_off
+from .sessions import interceptors_here, opened
+
 
 class Interceptor(Protocol):
     """Answers the calls of one network in a run."""
@@ -32,8 +35,6 @@ class Interceptor(Protocol):
         """Answers ``root(*args, **kwargs)``, which is ``network(*args, **kwargs)`` without the engine."""
 
 
-interceptors: ContextVar[tuple[Interceptor, ...]] = ContextVar("faster_diffusion_interceptors", default=())
-
 Watch = Callable[[Callable[[], Any]], Any]  # makes a call that is given to it, and returns what that returns
 _watchers: ContextVar[tuple[tuple[nn.Module, Watch], ...]] = ContextVar("faster_diffusion_watchers", default=())
 
@@ -42,49 +43,74 @@ class CallPatch:
     """Wraps the ``__call__`` of a class for as long as someone needs it.
 
     Args:
-        wrap: from the original ``__call__`` to the one in its place.
+        wrap: from the original ``__call__`` to the one in its place. What it gives has to hand calls on where nobody
+            needs them: others may keep it, and put it back.
     """
 
     def __init__(self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         self._wrap = wrap
         self._users: Counter[type] = Counter()
-        self._own: dict[type, Any] = {}  # what a class itself defined; classes may inherit __call__
+        self._layers: dict[type, list[Layer]] = {}
         self._lock = threading.RLock()  # reentrant: the garbage collector may release in the middle of anything
 
     def acquire(self, cls: type) -> None:
-        """Wraps the ``__call__`` of a class, if nobody else has done so."""
+        """Wraps the ``__call__`` of a class, if nobody else has done so, or others have put theirs over ours."""
         with self._lock:
-            if not self._users[cls]:
-                self._own[cls] = vars(cls).get("__call__")
+            layers = self._layers.setdefault(cls, [])
+            if not layers or not is_on_top(cls, "__call__", layers[-1]):
                 original: Any = cls.__call__
-                cls.__call__ = functools.wraps(original)(self._wrap(original))  # type: ignore[method-assign]
+                wrapped = functools.wraps(original)(self._wrap(_own_call(cls)))
+                layers.append(put_on(cls, "__call__", wrapped))
             self._users[cls] += 1
 
     def release(self, cls: type) -> None:
-        """Gives a class its own ``__call__`` back, if nobody else needs the wrapped one."""
+        """Gives a class its ``__call__`` back, if nobody else needs the wrapped one; leaves what others put on."""
         with self._lock:
             self._users[cls] -= 1
             if not self._users[cls]:
-                own = self._own.pop(cls)
-                if own is None:
-                    del cls.__call__
-                else:
-                    cls.__call__ = own  # type: ignore[method-assign]
+                del self._users[cls]
+                for layer in reversed(self._layers.pop(cls)):
+                    take_off(cls, "__call__", layer)
+
+
+def _own_call(cls: type) -> Callable[..., Any]:
+    """The ``__call__`` that a class has now; an inherited one as it will be when it is called."""
+    own: Callable[..., Any] | None = vars(cls).get("__call__")
+    if own is not None:
+        return own
+
+    def inherited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        above: Any = super(cls, self)
+        return above.__call__(*args, **kwargs)
+
+    return inherited
+
+
+_under_way = threading.local()  # the networks whose call is being answered: a base class may be wrapped too
 
 
 def _hand_over(original: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        network = functools.partial(original, self)
-        for interceptor in interceptors.get():
-            if interceptor.root is self:
-                network = functools.partial(_predicted, interceptor, network)
-                break
-        for root, watch in _watchers.get():
-            if root is self:
-                return watch(functools.partial(network, *args, **kwargs))
-        return network(*args, **kwargs)
+        answered: set[int] = _under_way.__dict__.setdefault("roots", set())
+        if id(self) in answered:
+            return original(self, *args, **kwargs)
+        answered.add(id(self))
+        try:
+            return _answer(self, functools.partial(original, self), args, kwargs)
+        finally:
+            answered.discard(id(self))
 
     return __call__
+
+
+def _answer(root: nn.Module, network: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    interceptor = next((each for each in interceptors_here() if each.root is root), None)
+    if interceptor is not None:
+        network = functools.partial(_predicted, interceptor, network)
+    for watched_root, watch in _watchers.get():
+        if watched_root is root:
+            return watch(functools.partial(network, *args, **kwargs))
+    return network(*args, **kwargs)
 
 
 def _predicted(interceptor: Interceptor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -95,16 +121,19 @@ _network_calls = CallPatch(_hand_over)
 
 
 @contextmanager
-def running(*run: Interceptor) -> Iterator[None]:
-    """Within it, these answer this thread's calls of their networks; other networks are themselves."""
+def running(*run: Interceptor, loop: int | None = None) -> Iterator[None]:
+    """Within it, these answer the calls of their networks that are made here; other networks are themselves.
+
+    Args:
+        loop: see `sessions.loop_around`.
+    """
     classes = [type(interceptor.root) for interceptor in run]
     for cls in classes:
         _network_calls.acquire(cls)
-    token = interceptors.set(run)
     try:
-        yield
+        with opened(run, loop):
+            yield
     finally:
-        interceptors.reset(token)
         for cls in classes:
             _network_calls.release(cls)
 

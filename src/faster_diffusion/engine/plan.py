@@ -49,6 +49,10 @@ class Plan:
         """Whether any step is not key."""
         return len(self.trajectory) > len(self._keys)
 
+    def is_key(self, step: int) -> bool:
+        """Whether a step is key."""
+        return self.next_key(step - 1) == step < len(self.trajectory)
+
     def next_key(self, step: int) -> int:
         """The first key step after ``step``; the number of steps if there is none."""
         steps = len(self.trajectory)

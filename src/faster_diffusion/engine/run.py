@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,9 +11,10 @@ import torch
 from torch import nn
 
 from ..models.layout import unwrap
+from ..models.rows import Rows
 from ..models.stages import layout_of
 from ..options.config import PropagationConfig
-from ..options.key_steps import Uniform
+from .branch import Branch
 from .branches import Branches
 from .cache import CacheEntry
 from .call import NetworkCall, rebuild_like
@@ -22,12 +22,15 @@ from .compiled import as_a_step, is_compiled
 from .conditions import Conditions
 from .correction import Corrector
 from .counts import Counts
+from .course import Move
 from .decoder import Decoder
-from .guidance import Guidance, is_guided
+from .guidance import Guidance
 from .history import History
 from .once import WarnOnce
 from .pace import Pace
+from .pairing import Pairing
 from .plan import Plan
+from .prospects import Obstacle, Prospects
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -38,15 +41,6 @@ _UNMET = (
     "so that nothing can be kept of them: every step runs in full, and no time is saved. "
     'reuse="output", which keeps the prediction, works with it.'
 )
-
-
-@dataclass
-class Branch:
-    """What one of the network calls of a step leaves for the same call of later steps."""
-
-    guidance: Guidance | None  # where the unconditional half is left out late in sampling
-    corrector: Corrector | None
-    entry: CacheEntry | None = None
 
 
 class Run:
@@ -62,6 +56,7 @@ class Run:
         inputs: gives what the network is called with for them, where that is something else, shape (n,).
         upcoming: gives the step that the scheduler takes next, ``None`` where it does not know.
         owner: who started the run.
+        rows: gives what the rows of a batch are, ``None`` where nobody knows.
         warn: gives warnings; shared by the runs of an owner, so that each is given once.
     """
 
@@ -72,16 +67,19 @@ class Run:
         timesteps: Callable[[], torch.Tensor],
         inputs: Callable[[], torch.Tensor] | None = None,
         upcoming: Callable[[], int | None] = lambda: None,
+        rows: Callable[[], Rows | None] = lambda: None,
         owner: object = None,
         warn: WarnOnce | None = None,
     ) -> None:
         self.root, self.owner, self.warn = root, owner, warn or WarnOnce()
         self.network, self.layout = unwrap(root), layout_of(root)
-        self.counts = Counts()
+        self.counts, self.noise = Counts(), config.prior_noise
         self.plan = Plan(config.key_steps, timesteps, inputs, upcoming)
         self.residuals_new_at = -1  # the step for which a control network has run
         self.residuals_kept_at = -1  # the step for which it has not
-        self._config = config
+        self.prospects = Prospects(self.plan)
+        self.hands_on = False  # whether the calls are made after the run, in another one
+        self._config, self._rows = config, rows
         self._split = config.reuse.split(root)
         self.watch = Watch(root, alone=config.group_limit == 1)
         self._decoder = Decoder(root, self.layout, self._split, config, self.warn, self.watch)
@@ -99,7 +97,7 @@ class Run:
             calls.add(computed=True)
             self.counts.batches += 1
             return network(*args, **kwargs)
-        branch = self._branches.turn(self.plan.trajectory, step)
+        branch = self._turn(step)
         half = self._leaves_out_guidance(branch, step, call)
         if half:
             output, computed = self._answer_half(branch, step, call, network)
@@ -108,14 +106,15 @@ class Run:
             if branch.guidance is not None and computed:
                 branch.guidance.learn(step, output[0], call)
         calls.add(computed=computed, half=half)
-        if branch.corrector is None:
-            return output
-        return branch.corrector(output, call, step, self.plan.trajectory.values, first=self._branches.number == 0)
+        if not computed:
+            self.prospects.reused()
+        return self._corrected(branch, output, call, step)
 
     def locate(self, call: NetworkCall) -> int | None:
         """The step of a call; ``None`` if the network has to run as it is."""
         if torch.is_grad_enabled():
             self.warn("Gradients are on, so the network runs in full. Sample under torch.no_grad() to accelerate it.")
+            self.prospects.computed(Obstacle.GRADIENTS)
             return None
         trajectory = self.plan.trajectory
         self.counts.steps = len(trajectory)
@@ -127,6 +126,7 @@ class Run:
                 "long as ever. Loop over scheduler.timesteps itself to accelerate it.",
                 "unknown timestep",
             )
+            self.prospects.computed(Obstacle.TIMESTEPS)
         return step
 
     def reuses(self, step: int) -> bool:
@@ -136,31 +136,44 @@ class Run:
 
     def report(self) -> None:
         """Says at the end of a run if nothing came of it."""
-        if not self.counts.computed:
-            logger.warning("Nothing was accelerated: the network was not called as %s.", type(self.root).__name__)
-        elif self.plan.propagates and self.counts.computed > 1 and not self.counts.reused:
-            if not self._decoder.stages_unmet:  # which has been said
-                logger.warning(
-                    "Nothing was accelerated: every step was computed, since the conditioning changes with it."
-                )
-        elif not self.plan.propagates and self.plan.key_steps.rule != Uniform(1):
-            logger.warning(
-                "Nothing was accelerated: with key_steps=%s all of %d steps are key. Take more steps, or fewer keys.",
-                self.plan.key_steps,
-                self.counts.steps,
-            )
+        said = self._decoder.stages_unmet and not self.counts.reused
+        reason = None if self.hands_on or said else self.prospects.failure(self.counts, type(self.root).__name__)
+        if reason is not None:
+            logger.warning("Nothing was accelerated: %s", reason)
 
     def _branch(self) -> Branch:
         config, conditional = self._config, self.layout.conditional
         return Branch(
             None if config.guidance_until is None else Guidance(config.forecast, conditional),
             None if config.correction is None else Corrector(config.correction, conditional, self.warn),
+            Pairing(self.network, self.layout, self._rows),
         )
+
+    def _turn(self, step: int) -> Branch:
+        """The branch of the present call; takes note of where the loop goes."""
+        unread = any(branch.entry is not None and branch.entry.predictions for branch in self._branches)
+        branch = self._branches.turn(self.plan.trajectory, step)
+        if self._branches.move is Move.BEGINS:
+            self.prospects.begin()
+        if self._branches.move is Move.GOES_BACK or (unread and self._branches.move is Move.BEGINS):
+            self._decoder.one_by_one()
+        return branch
+
+    def _corrected(self, branch: Branch, output: Any, call: NetworkCall, step: int) -> Any:
+        corrector = branch.corrector
+        if corrector is None:
+            return output
+        first = self._branches.first.corrector
+        if first is not corrector and first is not None:
+            first.take_back()
+            return output
+        return corrector(output, call, step, self.plan.trajectory.values, branch.pairing.rows(call))
 
     def _answer(self, branch: Branch, step: int, call: NetworkCall, in_full: Callable[[], Any]) -> tuple[Any, bool]:
         """The output for a call, and whether the whole network ran for it."""
         entry = branch.entry
         if entry is None or not self._serves(entry, step, call):
+            self._note_obstacle(branch, step, call)
             history, pace = self._past(entry, step, call)
             branch.entry = entry = None  # freed before more is allocated
             return self._key_step(branch, step, call, history, pace, in_full), True
@@ -176,22 +189,37 @@ class Run:
         assert guidance is not None
         args, kwargs = call.half(guidance.conditional)
         half = NetworkCall(self.network, self.layout, args, kwargs, call.state)
-        if entry is not None and entry.conditions.still_hold(call.conditions):
-            branch.entry = entry.halved(guidance, Conditions(half.conditions))
+        if branch.conditions is not None and branch.conditions.still_hold(call.conditions):
+            branch.conditions = Conditions(half.conditions)
+            if entry is not None:
+                branch.entry = entry.halved(guidance, branch.conditions)
         output, computed = self._answer(branch, step, half, partial(network, *args, **kwargs))
         return rebuild_like(output)(guidance.complete(step, output[0])), computed
 
     def _leaves_out_guidance(self, branch: Branch, step: int, call: NetworkCall) -> bool:
         """Whether the conditional half of the batch is enough."""
         guidance, until = branch.guidance, self._config.guidance_until
-        if guidance is None or until is None:
+        if guidance is None or until is None or step < until * len(self.plan.trajectory):
             return False
-        if step < until * len(self.plan.trajectory) or not guidance.serves(call):
-            return False
-        if is_guided(call) and self.watch.patches.mixing is None:
-            return True
-        self.warn("guidance_until is left out: the batch is not two halves of the same latents, or attention mixes it.")
+        if branch.pairing.rows(call) is Rows.PAIRED and self.watch.patches.mixing is None:
+            return guidance.serves(call)
+        self.warn(
+            "guidance_until is left out: the batch is not two halves of the same latents that differ in what they are "
+            "conditioned on, or attention mixes it. The image is right, and takes as long as with guidance_until=None."
+        )
         return False
+
+    def _note_obstacle(self, branch: Branch, step: int, call: NetworkCall) -> None:
+        """Takes note of why a step is computed, unless it is because the plan or the beginning of a pass wants it."""
+        move, entry = self._branches.move, branch.entry
+        kept = entry is not None and entry.covers(self.plan.trajectory, step)
+        changed = (kept and self.residuals_new_at == step) or (
+            branch.conditions is not None and not branch.conditions.still_hold(call.conditions)
+        )
+        if changed or (entry is not None and entry.predictions):
+            self._decoder.one_by_one()
+        if branch.conditions is not None or move is Move.GOES_BACK:  # else it is the first of a pass
+            self.prospects.key_step(step, move, entry, changed)
 
     def _past(self, entry: CacheEntry | None, step: int, call: NetworkCall) -> tuple[History, Pace | None]:
         """What earlier key steps computed under the conditions of this call, if a forecast or a gate can use it."""
@@ -218,13 +246,14 @@ class Run:
     ) -> Any:
         self.counts.key_steps.append(step)
         until = self.plan.next_key(step)
+        conditions = Conditions(call.conditions) if self.plan.propagates else None
+        branch.conditions = conditions
         needless = pace is None and not self.plan.reused_after(step, keys=self._config.forecast.order)
-        if needless or not self._decoder.meets_stages(call):
+        if conditions is None or needless or not self._decoder.meets_stages(call):
             self.counts.batches += 1
             return in_full()  # the user's own call, compiled if they compiled it
         if self.residuals_kept_at == step:
             self.warn("The conditioning changed, but not that of the control network: its residuals are not new.")
-        conditions = Conditions(call.conditions)
         entry = CacheEntry(self.plan.trajectory, step, until, conditions, call.residuals, history, pace)
         branch.entry = entry
         if self._split.after:

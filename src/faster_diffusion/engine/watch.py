@@ -43,14 +43,11 @@ class Watch:
         Raises:
             ValueError: another cache has been put on.
         """
-        number = self._find(self._reader.read())
-        if number is None:
-            with self._lock:
-                number = self._look_closely()
-        self._number = number
-        return number
+        with self._lock:  # another thread's stand-ins are no change of the network
+            self._number = self._look()
+        return self._number
 
-    def _look_closely(self) -> int:
+    def _look(self) -> int:
         state = self._reader.read()
         number = self._find(state)
         if number is None:

@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from . import rows
+from .rows import Rows
+
 Timesteps = Callable[[Any], torch.Tensor]  # of a scheduler
 
 _MAPS = "it reads the attention maps of the whole network at every step, and a reused encoder has none"
@@ -28,6 +31,7 @@ class Traits:
     paper: str | None = None  # key steps that "paper" means for it
     noise_harms: bool = False  # prior noise takes its images away from the baseline's without mending anything
     timesteps: Timesteps | None = None  # what its network is given for the scheduler's timesteps, shape (n,)
+    rows: Rows | None = None  # of the batch of its network, where its attributes do not tell
     refused: str | None = None  # why it cannot be accelerated
     off: tuple[str, ...] = ()  # arguments of its call that have to be off ...
     why_off: str = ""  # ... and why
@@ -45,7 +49,7 @@ def quarter_log_sigma(scheduler: Any) -> torch.Tensor:
 # Prior noise does harm to pixels, which no autoencoder smooths: docs/paper.md.
 _IF_1 = Traits(paper="100ls", noise_harms=True)
 _IF_2 = Traits(paper="s2", noise_harms=True)
-_MASKED = Traits(off=("use_intersect_mask", "use_cross_attn_mask"), why_off=_MAPS)
+_MASKED = Traits(rows=Rows.OTHER, off=("use_intersect_mask", "use_cross_attn_mask"), why_off=_MAPS)
 
 # Holds for classes that inherit from these as well.
 PIPELINES: dict[str, Traits] = {
@@ -59,6 +63,9 @@ PIPELINES: dict[str, Traits] = {
     "StableDiffusionLatentUpscalePipeline": Traits(timesteps=quarter_log_sigma),
     "LEditsPPPipelineStableDiffusion": _MASKED,
     "LEditsPPPipelineStableDiffusionXL": _MASKED,
+    "SemanticStableDiffusionPipeline": Traits(rows=Rows.OTHER),  # and one for every edit
+    "StableDiffusionInstructPix2PixPipeline": Traits(rows=Rows.OTHER),  # and one without the picture
+    "StableDiffusionXLInstructPix2PixPipeline": Traits(rows=Rows.OTHER),
     "ScoreSdeVePipeline": Traits(refused=_SIGMA),
     "KarrasVePipeline": Traits(refused=_SIGMA),
     "StableDiffusionAttendAndExcitePipeline": Traits(refused=_MAPS),
@@ -99,6 +106,11 @@ def inputs_of(pipe: Any) -> Callable[[], torch.Tensor] | None:
     """What gives the inputs of the network of ``pipe`` for its scheduler's timesteps; ``None`` if they are those."""
     timesteps = traits_of(type(pipe)).timesteps
     return (lambda: timesteps(pipe.scheduler)) if timesteps else None
+
+
+def rows_of(pipe: Any) -> Rows | None:
+    """What the rows of the batch of the network of ``pipe`` are in the call under way, as far as it says."""
+    return rows.rows_of(pipe, traits_of(type(pipe)).rows)
 
 
 def refuse(cls: type) -> None:
