@@ -8,7 +8,7 @@ import faster_diffusion as fd
 from faster_diffusion.models.pipelines import rows_of
 from faster_diffusion.models.rows import Rows
 from faster_diffusion.options.correction import Correction
-from tests import toys
+from specimens import toys
 
 STEPS = 6
 PLAIN = {"key_steps": "all", "prior_noise": None}

@@ -9,7 +9,7 @@ from diffusers import StableDiffusionImg2ImgPipeline
 import faster_diffusion as fd
 from faster_diffusion.engine.course import Course, Move
 from faster_diffusion.engine.trajectory import Trajectory
-from tests import toys
+from specimens import toys
 
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 NOISE = fd.PriorNoise(0.01)

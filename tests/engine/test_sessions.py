@@ -13,7 +13,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 
 import faster_diffusion as fd
 from faster_diffusion.engine.overriding import overridden
-from tests import toys
+from specimens import toys
 
 TEXT = toys.prompt()["prompt_embeds"]
 
