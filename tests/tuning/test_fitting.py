@@ -158,3 +158,15 @@ def test_one_that_does_not_help_others_says_so(pipe, caplog, monkeypatch):
         profile = fit(pipe)
     assert "NOT CONFIRMED" in profile.notes[-1]
     assert "does not help on held-out prompts" in caplog.text
+
+
+def test_of_all_places_that_are_tried_the_profile_has_those_that_end_nearest_to_the_long_run(pipe, monkeypatch):
+    arm, places, errors = {"arm": "dpm++-trailing:4", "prompts": PROMPTS[:1], "place": True}, fitting.places, {}
+    best = fit(pipe, **arm)
+    for number in range(4):
+        monkeypatch.setattr(fitting, "places", lambda *run, number=number: dict([list(places(*run).items())[number]]))
+        alone = fit(pipe, **arm)
+        errors[alone.notes[0]] = alone.measured["error"]["fitted"]
+    assert len(errors) == 4
+    assert best.notes[0] == min(errors, key=errors.get)
+    assert best.measured["error"]["fitted"] == pytest.approx(min(errors.values()))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, EDMEulerScheduler
+from hypothesis import given
+from hypothesis import strategies as st
 
 from faster_diffusion.arms import Arm
 from faster_diffusion.generation.sampling import Settings
+from faster_diffusion.models.spacing import PowerLaw
 from faster_diffusion.tuning.following import Followed, Path
-from faster_diffusion.tuning.steps import SPREAD, best_steps
+from faster_diffusion.tuning.steps import SPREAD, best_steps, places
 from specimens import toys
 
 N = 7
@@ -75,3 +78,25 @@ def test_a_run_of_fewer_steps_is_too_short(scheduler):
 def test_noise_has_to_be_known():
     with pytest.raises(ValueError, match="EDMEulerScheduler has no alphas_cumprod"):
         best_steps(long_run(), EDMEulerScheduler(), 4, rows=2)
+
+
+def test_besides_the_least_errors_power_laws_are_tried_where_their_timesteps_are_all_different(scheduler):
+    long = long_run()
+    found = places(long, scheduler, 4, rows=2)
+    assert found["the steps of least error"] == best_steps(long, scheduler, 4, rows=2)
+    assert len(found) == 4
+    for timesteps in found.values():
+        assert len(set(timesteps)) == 4
+        assert list(timesteps) == sorted(timesteps, reverse=True)
+    assert all(timesteps[0] == 999 for name, timesteps in found.items() if "rho" in name)
+
+
+@given(rho=st.floats(0.5, 9), last=st.integers(0, 400), steps=st.integers(2, 40))
+def test_the_timesteps_of_a_power_law_go_from_the_noisiest_to_its_last(scheduler, rho, last, steps):
+    timesteps = PowerLaw(rho, last).timesteps(scheduler, steps)
+    assert (timesteps[0], timesteps[-1]) == (999, last)
+    assert list(timesteps) == sorted(timesteps, reverse=True)
+    table = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt().log().numpy()
+    levels = PowerLaw(rho, last).levels(np.exp(table), steps)
+    nearest = [int(np.abs(table - level).argmin()) for level in np.log(levels)]
+    assert np.abs(np.subtract(timesteps, nearest)).max() <= 1

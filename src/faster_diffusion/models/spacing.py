@@ -35,6 +35,12 @@ class PowerLaw:
         first, last = table[-1] ** (1 / self.rho), table[min(self.last, len(table) - 1)] ** (1 / self.rho)
         return np.power(np.linspace(first, last, steps), self.rho)
 
+    def timesteps(self, scheduler: Any, steps: int) -> tuple[float, ...]:
+        """The timesteps of these levels, whole numbers, descending; some may be the same where ``steps`` are many."""
+        table = sigmas(scheduler)
+        levels = np.log(self.levels(table, steps))
+        return tuple(np.interp(levels, np.log(table), np.arange(len(table))).round().tolist())
+
 
 @dataclass(frozen=True)
 class Aligned:
@@ -55,6 +61,13 @@ class Aligned:
 Spacing = PowerLaw | Aligned
 
 
+def sigmas(scheduler: Any) -> np.ndarray:
+    """sigma of all timesteps that a scheduler's model was trained with, (n,), ascending."""
+    signal = scheduler.alphas_cumprod.double().numpy()
+    table: np.ndarray = np.sqrt((1 - signal) / signal)
+    return table
+
+
 def parse(text: str) -> Spacing | None:
     """``"rho4"``, ``"rho2.5-to10"``, ``"ays"`` or ``"ays-xl"``; none if it is none of these."""
     if text in _ALIGNED:
@@ -70,8 +83,7 @@ def spaced(solver: Any, spacing: Spacing) -> Any:
 
     @functools.wraps(solver._convert_to_karras)
     def levels(self: Any, in_sigmas: Any, num_inference_steps: int | None = None) -> np.ndarray:
-        signal = self.alphas_cumprod.double().numpy()
-        return spacing.levels(np.sqrt((1 - signal) / signal), num_inference_steps or self.num_inference_steps)
+        return spacing.levels(sigmas(self), num_inference_steps or self.num_inference_steps)
 
     body = {"spacing": str(spacing), "_convert_to_karras": levels, "__module__": solver.__module__}
     return type(solver.__name__, (solver,), body)

@@ -31,7 +31,7 @@ from ..options.correction import TERMS, Correction
 from ..options.profile import Profile
 from . import placement
 from .following import Followed, Listener, Once, Path, follow
-from .steps import best_steps
+from .steps import places
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,9 @@ def fit(
         settings: guidance, size.
         reference: the run of many steps that it should go along with, ``"dpm++-trailing:150"``; by default 150 steps of
             the arm's own solver, or a few more; with ``place`` 150 of DPM-Solver++.
-        place: whether to optimise the timesteps of the short run too: where the reference shows that it errs least;
-            see `steps`. Its solver has to take timesteps of one's own, as that of ``"dpm++1-trailing:8"``.
+        place: whether to optimise the timesteps of the short run too: where the reference shows that it errs least, or
+            at a power law of noise levels, whichever comes nearest; see `steps`. Its solver has to take timesteps of
+            one's own, as that of ``"dpm++1-trailing:8"`` does.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
@@ -136,10 +137,16 @@ def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = 
         reason = f"{long.arm.spec} scales latents otherwise than {arm.spec}"
         raise ValueError(f"{reason}; fit it to a run of its own solver.")
 
-    timesteps = best_steps(long, pipe.scheduler, steps, fitted) if place else None
-    fitting = _Fitting(pipe, long.path, timesteps or plain.times, fitted)
-    with watched(network_of(pipe), fitting.listener.watch):
-        path = follow(pipe, arm, prompts, long.settings, fitting.change, timesteps).path
+    def fitted_at(timesteps: Sequence[float] | None) -> tuple[Correction, Path]:
+        fitting = _Fitting(pipe, long.path, timesteps or plain.times, fitted)
+        with watched(network_of(pipe), fitting.listener.watch):
+            path = follow(pipe, arm, prompts, long.settings, fitting.change, timesteps).path
+        return fitting.correction(path.schedule), path
+
+    tried = {"": None} if not place else places(long, pipe.scheduler, steps, fitted)
+    runs = {where: fitted_at(timesteps) for where, timesteps in tried.items()}
+    where = max(runs, key=lambda where: runs[where][1].decibels(long.path, fitted))
+    correction, path = runs[where]
     error, error_before = (run.errors(long.path, held_out) for run in (path, plain))
     measured = {
         "reference": long.arm.spec,
@@ -148,14 +155,12 @@ def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = 
         "error": error,
         "error_uncorrected": error_before,
     }
-    notes = [f"arm {arm.spec}, corrected"]
+    notes = [f"arm {arm.spec}, corrected" + f", at {where}" * place]
     if held_out and error["held out"] >= error_before["held out"]:
         notes.append("NOT CONFIRMED: on held-out prompts it is no better than without its correction.")
         logger.warning("The correction of %s does not help on held-out prompts: fit it on more.", arm.spec)
     model = Fingerprint.of(pipe, network_of(pipe))
-    return Profile(
-        model, solver, steps, replace(config, correction=fitting.correction(path.schedule)), measured, tuple(notes)
-    )
+    return Profile(model, solver, steps, replace(config, correction=correction), measured, tuple(notes))
 
 
 def _short(arm: Arm, pipe: Any) -> tuple[Solver, int]:

@@ -50,6 +50,14 @@ class Path:
             if len(last[rows])
         }
 
+    def decibels(self, reference: Path, images: int) -> float:
+        """How much smaller the distance of the last latents from another run's is than they are, of the first images.
+
+        The mean over ``images`` of 20 log10, as PSNR is averaged: one that ends elsewhere counts no more than others.
+        """
+        last, there = (path.latents[-1][:images].flatten(1) for path in (self, reference))
+        return float(20 * (there.norm(dim=1) / (last - there).norm(dim=1).clamp_min(1e-12)).log10().mean())
+
 
 @dataclass(frozen=True)
 class Followed:

@@ -17,13 +17,30 @@ from typing import Any
 
 import numpy as np
 
+from ..models.spacing import PowerLaw
 from .following import Followed
 from .placement import cheapest, inner_products, signals
 
 SPREAD = 0.5  # of latents whose own is about 1
 
+_RHOS = (2.5, 3.0, 4.0)
 _RIDGE = 1e-6  # of a combination's size, in units of its vectors: some say nearly the same
 _TINY = 1e-30
+
+
+def places(long: Followed, scheduler: Any, count: int, rows: int) -> dict[str, tuple[float, ...]]:
+    """Where ``count`` steps may be, by what to call it: those of `best_steps`, and three power laws of noise levels.
+
+    `best_steps` knows what a corrected step of first order must miss. For a solver that remembers steps, and where
+    errors do not add up, a power law may be better; that takes a run to see.
+
+    Raises:
+        ValueError: see `best_steps`.
+    """
+    laws = map(PowerLaw, _RHOS)
+    even = {f"the levels of {law}": law.timesteps(scheduler, count) for law in laws}
+    different = {name: timesteps for name, timesteps in even.items() if len(set(timesteps)) == count}
+    return {"the steps of least error": best_steps(long, scheduler, count, rows), **different}
 
 
 def best_steps(long: Followed, scheduler: Any, count: int, rows: int) -> tuple[float, ...]:
