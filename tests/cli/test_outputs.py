@@ -27,16 +27,16 @@ def four(run, tiny_model):
 
 def stop_at(monkeypatch, number, error):
     """Makes a run fail at its image of this number."""
-    draw, drawn = sampling.draw, []
+    generate, made = sampling.generate, []
 
     def failing(*arguments):
-        drawn.append(arguments)
-        if len(drawn) == number:
+        made.append(arguments)
+        if len(made) == number:
             raise error
-        return draw(*arguments)
+        return generate(*arguments)
 
-    monkeypatch.setattr(sampling, "draw", failing)
-    return drawn
+    monkeypatch.setattr(sampling, "generate", failing)
+    return made
 
 
 NAMES = [f"0000{number}-a.png" for number in range(4)]
@@ -63,10 +63,10 @@ def test_what_was_made_is_kept_and_the_same_command_makes_the_rest(four, tmp_pat
     assert result.exit_code == 1
     assert names(tmp_path / "out") == NAMES[:2]
     before = (tmp_path / "out" / NAMES[0]).stat().st_mtime_ns
-    drawn = stop_at(monkeypatch, 99, None)
+    made = stop_at(monkeypatch, 99, None)
     assert four().exit_code == 0
     assert names(tmp_path / "out") == NAMES
-    assert len(drawn) == 2
+    assert len(made) == 2
     assert (tmp_path / "out" / NAMES[0]).stat().st_mtime_ns == before
     assert "Nothing is left to make" in four().stdout
 
@@ -102,6 +102,13 @@ def test_other_settings_do_not_take_the_place_of_a_picture(four, tmp_path):
     assert (tmp_path / "out" / NAMES[0]).read_bytes() == before
     assert four("--scheduler", "euler", "--overwrite").exit_code == 0
     assert read_settings(tmp_path / "out" / NAMES[0])["solver"] == "euler"
+
+
+def test_a_picture_to_start_from_that_has_changed_makes_another_image(four, tmp_path):
+    for colour in ("red", "blue"):
+        Image.new("RGB", (32, 32), colour).save(tmp_path / "start.png")
+        result = four("--image", "start.png", "--steps", 4)
+    fails(result, f"out/{NAMES[0]} is there already", "digests")
 
 
 def test_a_file_that_is_not_ours_is_not_overwritten(four, tmp_path):

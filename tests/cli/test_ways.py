@@ -96,6 +96,13 @@ def test_the_arm_of_a_profile_is_read_as_it_is_written(profile):
     assert pipe.scheduler is before
 
 
+def test_what_a_profile_says_is_not_fitted_again(profile):
+    from faster_diffusion.tuning import fit
+
+    with pytest.raises(ValueError, match="is made already; give a solver and its steps"):
+        fit(tiny.pipeline(), f"profile:{profile}", ["a", "b"])
+
+
 def test_an_evaluation_takes_profiles(run, profile, tiny_model):
     shared = ("--dry-run", "--prompts", "p.txt", "--profile", profile, "--out", "new")
     profile.with_name("p.txt").write_text("a\n")

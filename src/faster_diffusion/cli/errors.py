@@ -18,6 +18,7 @@ from ..generation.errors import InputError, MissingError, UnwantedError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FAILED, USAGE = 1, 2  # exit codes
+_GO_ON = ("evaluate", "tune", "bench")  # commands that keep what they have done
 
 
 class CliError(Exception):
@@ -52,6 +53,8 @@ def one_line(command: Command) -> Command:
             told = in_one_line(error)
             if told is None:
                 raise
+            if isinstance(error, KeyboardInterrupt) and command.__name__ in _GO_ON:
+                told = CliError("Interrupted. The same command goes on from here.", FAILED)
         typer.echo(f"Error: {' '.join(str(told).split())}", err=True)
         raise typer.Exit(told.code)
 

@@ -8,6 +8,7 @@ import typer
 
 from .. import demo
 from ..generation import checks, loading, video_files, videos
+from ..generation.metadata import digest
 from ..generation.pictures import fitted, read_picture
 from ..generation.prompts import Prompt
 from ..generation.tokens import warn_of_cuts
@@ -57,6 +58,7 @@ def video(
         guidance = demo.GUIDANCE_SCALE
     settings = {"model": model, "prompt": prompt, "seed": wanted.seed, "steps": steps, "frames": frames, "fps": fps}
     sizes = {"guidance": guidance, "height": height, "width": width}
+    settings |= {} if image is None else {"digests": {str(image): digest(image)}}
     settings |= {**sizes, "image": None if image is None else str(image), **way.to_dict()}
     if not writing.lacking([writing.Planned(wanted, out, settings)], overwrite):
         typer.echo("Nothing is left to make; --overwrite makes it anew.")

@@ -10,6 +10,7 @@ import typer
 
 from ..arms import Arm
 from ..generation import checks
+from ..generation.metadata import digest
 from ..options.profile import Profile
 from .errors import CliError
 from .options import Acceleration
@@ -50,7 +51,8 @@ class Way:
         if self.acceleration is not None:
             return {"acceleration": asdict(self.acceleration)}
         if self.arm.profile is not None:
-            return {"acceleration": None, "profile": self.arm.profile}
+            made = digest(Path(self.arm.profile))  # another may come to have its name
+            return {"acceleration": None, "profile": self.arm.profile, "profile_digest": made}
         return {"acceleration": None, "arm": self.arm.spec}
 
 

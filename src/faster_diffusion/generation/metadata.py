@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import file_digest
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ def parameters(settings: Mapping[str, Any], size: tuple[int, int]) -> str:
     }
     line = ", ".join(f"{name}: {_quoted(value)}" for name, value in named.items() if value is not None)
     return "\n".join([settings["prompt"], *([f"Negative prompt: {negative}"] if negative else []), line])
+
+
+def digest(path: Path) -> str:
+    """What is in a file, in short."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()[:16]
 
 
 def read_settings(path: Path) -> dict[str, Any]:

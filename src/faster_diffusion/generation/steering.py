@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from hashlib import file_digest
 from importlib.util import find_spec
 from inspect import signature
 from math import ceil
@@ -16,6 +15,7 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from .errors import InputError, MissingError, UnwantedError, first_line
+from .metadata import digest
 from .pictures import fitted, read_picture
 from .progress import bar_config
 from .weights import check_there, reason_of
@@ -155,12 +155,7 @@ class Steering:
         """What is in the files that are given, in short, since another may come to have the same name."""
         weights = (_path_and_weight(lora)[0] for lora in self.lora)
         names = (*weights, *self.embedding, *(str(path) for path in (self.image, self.control) if path))
-        digests = {}
-        for name in names:
-            if Path(name).is_file():
-                with Path(name).open("rb") as file:
-                    digests[name] = file_digest(file, "sha256").hexdigest()[:16]
-        return digests
+        return {name: digest(Path(name)) for name in names if Path(name).is_file()}
 
 
 def needs_image(pipe: Any) -> bool:

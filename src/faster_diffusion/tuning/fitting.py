@@ -76,6 +76,8 @@ def fit(
             can be followed; or its timesteps cannot be optimised.
     """
     arm, settings = Arm.parse(arm) if isinstance(arm, str) else arm, settings or Settings()
+    if arm.profile is not None:
+        raise ValueError(f"{arm.spec!r} is made already; give a solver and its steps, such as ddim-trailing:8.")
     named = seeded(prompts, seed)
     held_out = len(named) // 3 if held_out is None else held_out
     steps = _short(arm, pipe)[1]
