@@ -282,3 +282,9 @@ def test_a_run_so_short_that_every_step_is_key_warns(pipe, caplog):
     with fd.enable(pipe, key_steps="all"):
         toys.sample(pipe, num_inference_steps=4)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("target", ["a pipeline", 3, None])
+def test_what_cannot_be_enabled_is_not_and_disabling_it_does_nothing(target):
+    assert not fd.is_enabled(target)
+    fd.disable(target)

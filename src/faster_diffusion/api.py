@@ -230,7 +230,7 @@ class _Entry:
 
 
 def _handle_of(target: Target) -> Handle | None:
-    entry: _Entry | None = vars(target).get(_ENTRY)  # a wrapper hands on what its network has
+    entry: _Entry | None = getattr(target, "__dict__", {}).get(_ENTRY)  # a wrapper hands on what its network has
     if entry is None:
         return None
     if entry.handle._target() is not target:

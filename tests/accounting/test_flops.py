@@ -116,9 +116,11 @@ def test_a_compiled_model_is_counted_as_itself(tiny):
     assert stage_flops(torch.compile(tiny), (), inputs) == stage_flops(tiny, (), inputs)
 
 
-def test_a_model_without_config_is_refused():
+def test_a_model_without_config_is_counted_as_it_is_but_has_no_twin():
+    linear = nn.Linear(2, 3)
+    assert sum(stage_flops(linear, (torch.zeros(5, 2),)).values()) == 2 * 5 * 2 * 3
     with pytest.raises(TypeError, match="Linear has none"):
-        stage_flops(nn.Linear(2, 2), (torch.zeros(1, 2),))
+        twin(linear)
 
 
 def test_inputs_follow_the_config():
