@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch.utils.hooks import RemovableHandle
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import faster_diffusion as fd
@@ -109,3 +110,13 @@ def images_after(*steps: Callable[[StableDiffusionPipeline], object]) -> list[to
 
 def accelerated(**options: object) -> Callable[[StableDiffusionPipeline], object]:
     return lambda pipe: fd.enable(pipe, **options)
+
+
+def count_rows(module: torch.nn.Module, seen: list[int]) -> RemovableHandle:
+    """Lists the rows of every batch that a module of a network sees."""
+
+    def look(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        seen.append(len(args[0]))
+
+    look.batch_independent = True  # type: ignore[attr-defined]
+    return module.register_forward_pre_hook(look)

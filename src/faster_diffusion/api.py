@@ -118,9 +118,8 @@ class Handle:
         """
         target = self._target()
         if self._counts is None or target is None:
-            how = "call the pipeline (or sample within handle.sampling)."
-            if isinstance(target, nn.Module):
-                how = by_itself(target)
+            otherwise = "call the pipeline (or sample within handle.sampling)."
+            how = by_itself(target) if isinstance(target, nn.Module) else otherwise
             raise RuntimeError(f"There is no run to sum up yet: {how}")
         return summarise(self._counts, self.config, _network_of(target))
 
@@ -204,10 +203,9 @@ class Handle:
 
 
 class _Entry:
-    """What an enabled pipeline or network has of its handle.
+    """What an enabled pipeline or network has of its handle, and asks that for the rest.
 
-    The wrapped ``__call__`` of the class is kept as long as this: a shallow copy, which has the same one, needs it
-    even after its original was disabled.
+    It keeps the class's ``__call__`` wrapped: a shallow copy needs that even when its original is disabled.
     """
 
     def __init__(self, target: Target, handle: Handle) -> None:
@@ -215,6 +213,9 @@ class _Entry:
             _pipeline_calls.acquire(type(target))
             finalize(self, _pipeline_calls.release, type(target))
         self.handle = handle
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["handle"], name) if "handle" in vars(self) else object.__getattribute__(self, name)
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self.handle._target(), self.handle
@@ -225,8 +226,7 @@ class _Entry:
     def __deepcopy__(self, memo: dict[int, Any]) -> _Entry:
         """Belongs to the copy of the target, if that is being copied."""
         target: Any = self.handle._target()
-        copied = memo.get(id(target), target)
-        return _Entry(copied, deepcopy(self.handle, memo))
+        return _Entry(memo.get(id(target), target), deepcopy(self.handle, memo))
 
 
 def _handle_of(target: Target) -> Handle | None:

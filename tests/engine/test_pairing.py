@@ -27,7 +27,7 @@ def latents(*seeds):
 def loop(pipe, text, seeds, times, **options):
     """A loop whose batch has every latent ``times`` times, and how many rows the network computed at each step."""
     scheduler, seen = pipe.scheduler, []
-    hook = pipe.unet.conv_in.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    hook = toys.count_rows(pipe.unet.conv_in, seen)
     scheduler.set_timesteps(STEPS)
     x = latents(*seeds)
     with torch.no_grad(), fd.enable(pipe.unet, **PLAIN, **options) as handle, handle.sampling(scheduler):
@@ -68,7 +68,7 @@ def test_a_guided_pair_is_cut(pipe, seeds):
 
 def test_images_of_one_seed_and_several_prompts_are_cut_by_a_pipeline_that_says_that_it_is_guided(pipe):
     seen = []
-    pipe.unet.conv_in.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    toys.count_rows(pipe.unet.conv_in, seen)
     with fd.enable(pipe, key_steps="all", guidance_until=0.0):
         toys.sample(pipe, 2, generator=[torch.Generator().manual_seed(0) for _ in range(2)], num_inference_steps=3)
     assert seen == [4, 2, 2]
