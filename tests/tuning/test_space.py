@@ -51,13 +51,13 @@ def test_plans_leave_steps_to_save():
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_rivals_are_fewer_steps_of_every_solver_and_other_methods(own):
+def test_baselines_are_fewer_steps_of_every_solver_and_other_methods(own):
     space = Space(solvers=("ddim",), plain=(), fewer=(4, 8), beside=("ddim:50 + paper",))
     plain = ["steps:4", "steps:8"] if own else []
     assert space.baselines(own) == [Arm.parse(spec) for spec in (*plain, "ddim:4", "ddim:8", "ddim:50 + paper")]
 
 
-def test_whatever_solvers_are_asked_for_the_strongest_plain_ones_are_rivals_too():
+def test_whatever_solvers_are_asked_for_the_strongest_plain_ones_are_baselines_too():
     space = Space(solvers=("euler",), fewer=(8,), beside=())
     assert {"dpm++-karras:8", "unipc-karras:8", "unipc-trailing:8"} < {arm.spec for arm in space.baselines(own=True)}
 
