@@ -216,7 +216,8 @@ class Run:
         changed = (kept and self.residuals_new_at == step) or (
             branch.conditions is not None and not branch.conditions.still_hold(call.conditions)
         )
-        if changed or (entry is not None and entry.predictions):
+        # What changes between key steps, or before anything was reused, may do so again, and waste what was decoded.
+        if (changed and (kept or not self.counts.reused)) or (entry is not None and entry.predictions):
             self._decoder.one_by_one()
         if branch.conditions is not None or move is Move.GOES_BACK:  # else it is the first of a pass
             self.prospects.key_step(step, move, entry, changed)
