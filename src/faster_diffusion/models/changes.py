@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import chain
 from operator import is_, itemgetter
 from typing import Any
 
@@ -71,7 +70,9 @@ class Reader:
         fixed = [module for module in modules if not _is_moved(module)]
         eager = [module for module in modules if not isinstance(module, torch.jit.ScriptModule)]
         self._registers: list[Any] = [module._modules for module in eager]
-        self._registers += chain.from_iterable((module._parameters, module._buffers) for module in fixed)
+        self._registers += [module._parameters for module in fixed]
+        carried = _carried(modules)
+        self._registers += [module._buffers for module in fixed if module not in carried]
         self._forwards: dict[int, tuple[Any, Any, list[Any], tuple[str, ...]]] = {}  # by number of the module
         self._attributes = [vars(module) for module in modules]
         of_diffusers = [vars(module) for module in modules if type(module).__module__.startswith("diffusers.")]
@@ -151,6 +152,17 @@ def _is_moved(module: nn.Module) -> bool:
     names = getattr(vars(module).get("_diffusers_hook"), "hooks", ())
     offloads = any(getattr(part, "offload", False) for part in getattr(hook, "hooks", (hook,)))
     return offloads or any(name in _MOVING for name in names)
+
+
+def _carried(modules: list[nn.Module]) -> set[nn.Module]:
+    """Modules that offloading moves as a whole before every call, so that their buffers become others."""
+
+    def moves(module: nn.Module) -> bool:
+        hook = vars(module).get("_hf_hook")
+        return any(hasattr(part, "prev_module_hook") for part in getattr(hook, "hooks", (hook,)))
+
+    whole = [module for module in modules if moves(module)]
+    return {part for module in whole for part in module.modules()}
 
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module())) - {"training"}
