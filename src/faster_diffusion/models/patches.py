@@ -25,8 +25,10 @@ MARK = "batch_independent"  # set to True on a function or a class: what it does
 
 _QUANTIZED = frozenset(["bitsandbytes", "optimum", "torchao", "gguf"])  # these have layers of their own
 _TRUSTED = frozenset(["torch", "diffusers", "accelerate", "peft", "transformers", "faster_diffusion"]) | _QUANTIZED
-# Of these, what is not: programs of fixed shapes, and what pipelines of diffusers do to the network of theirs.
-_BUT = ("torch.jit", "torch._C", "torch.fx", "torch.export", "torch._inductor", "diffusers.pipelines")
+# Of these, what is not: programs of fixed shapes, what pipelines of diffusers do to the network of theirs, and editing
+# by prompt, in which rows look at each other.
+_FIXED = ("torch.jit", "torch._C", "torch.fx", "torch.export", "torch._inductor")
+_BUT = (*_FIXED, "diffusers.pipelines", "faster_diffusion.tasks")
 # What a class of one's own may define without changing what its modules compute.
 _PLAIN = frozenset(["__init__", "__repr__", "extra_repr", "__dict__", "__weakref__", "__annotate__"])
 
