@@ -36,10 +36,7 @@ class Space:
     """
 
     solvers: tuple[str, ...] = ("ddim-trailing", "unipc-trailing", "dpm++-karras")
-    plain: tuple[str, ...] = (
-        *("dpm++-trailing", "unipc-trailing", "dpm++-karras", "unipc-karras"),
-        *("dpm++1-rho2.5", "dpm++-rho4"),
-    )
+    plain: tuple[str, ...] = ("dpm++-trailing", "unipc-trailing", "dpm++-karras", "unipc-karras")
     steps: tuple[int, ...] = (25, 50)
     keys: tuple[int, ...] = (4, 5, 6, 8, 10, 12, 15, 18)
     placements: tuple[str, ...] = ("uniform", "early", "measured")
@@ -50,7 +47,7 @@ class Space:
     corrected: tuple[int, ...] = (4, 5, 6, 8, 10)
     fitted: int = 8
     placed: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
-    placed_by: tuple[str, ...] = ("dpm++1-trailing", "dpm++-trailing")
+    placed_by: tuple[str, ...] = ("dpm++1-trailing",)
     guidance: tuple[float, ...] = (0.75,)
     beside: tuple[str, ...] = (
         "ddim:50 + paper",
