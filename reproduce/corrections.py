@@ -24,7 +24,7 @@ from faster_diffusion import demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
-from faster_diffusion.generation.sampling import Settings, generate
+from faster_diffusion.generation.sampling import Settings, sample
 from faster_diffusion.measuring.identity import versions
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
@@ -71,10 +71,8 @@ def measure(
     settings = Settings(guidance=guidance, batch_size=8)
 
     def run(arm: Arm) -> list[Image.Image]:
-        judged, size = prompts[fitted:], settings.batch_size
         with arm.applied(pipe):
-            batches = [judged[first : first + size] for first in range(0, held_out, size)]
-            return [image for batch in batches for image in generate(arm, [pipe], batch, settings)]
+            return [image for batch in sample(arm, [pipe], prompts[fitted:], settings) for image in batch]
 
     long = Arm.parse(REFERENCE)
     reference = run(long)

@@ -21,7 +21,7 @@ from faster_diffusion import PropagationConfig, demo
 from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
-from faster_diffusion.generation.sampling import Settings, generate
+from faster_diffusion.generation.sampling import Settings, sample
 from faster_diffusion.measuring.identity import versions
 from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
@@ -61,7 +61,6 @@ def main() -> None:
     pipe: Any = demo.load(options.model)
     pipe.set_progress_bar_config(disable=True)
     prompts = embedded_prompts(options.count, model=options.model)
-    settings = Settings(guidance=options.guidance)
 
     def sampled(spec: str) -> tuple[list[Image.Image], list[float]]:
         """Images, and the network's FLOPs of each, in calls of the whole network."""
@@ -70,8 +69,8 @@ def main() -> None:
             arm = replace(arm, propagation=PropagationConfig(key_steps="all"))
         with arm.applied(pipe) as handle:
             together = 8 if arm.propagation.gate is None else 1
-            for first in range(0, len(prompts), together):
-                images += generate(arm, [pipe], prompts[first : first + together], settings)
+            for batch in sample(arm, [pipe], prompts, Settings(guidance=options.guidance, batch_size=together)):
+                images += batch
                 summary = handle.summary()
                 calls.append((1 - summary.flops_saved) * (summary.computed + summary.reused))
         return images, calls

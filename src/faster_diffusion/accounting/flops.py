@@ -39,9 +39,6 @@ def stage_flops(
 
     Returns:
         Stage -> FLOPs, two for each multiply-add (the paper's tables count multiply-adds).
-
-    Raises:
-        TypeError: the model has no config of diffusers.
     """
     network = unwrap(model)
     arguments = map_tensors(_on_meta, (args, dict(kwargs or {})))

@@ -16,6 +16,7 @@ from ..generation.sampling import Settings, generate, quiet, sampling_as
 from ..measuring.cost import measured
 from ..measuring.flops import count_flops
 from ..measuring.store import Store
+from ..measuring.timing import in_turn
 from ..models.pipelines import networks_of
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Turns:
                     if count is not None:
                         self.store.put_record(arm.name, "flops", {"flops": count.network})
             for number, batch in enumerate(self.store.batches):
-                for arm in self.arms[:: -1 if number % 2 else 1]:
+                for arm in in_turn(self.arms, number):
                     if arm.name not in self.failed and not self.store.done(arm.name, batch):
                         made = self._try(arm, [self.prompts[index] for index in batch], partial(measured, networks))
                         if made is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from ..engine.interception import watched
+
+Arm = TypeVar("Arm")
 
 
 @dataclass
@@ -54,7 +56,7 @@ def interleave(
     """
     timings = {name: Timings() for name in arms}
     for number in range(warm_up + rounds):
-        for name in list(arms)[:: -1 if number % 2 else 1]:
+        for name in in_turn(list(arms), number):
             with within(name), NetworkTimer(unet) as timer:
                 start = time.perf_counter()
                 arms[name]()
@@ -64,6 +66,11 @@ def interleave(
                 timings[name].call.append(seconds)
                 timings[name].unet.append(timer.seconds)
     return timings
+
+
+def in_turn(arms: Sequence[Arm], number: int) -> Sequence[Arm]:
+    """The arms as round ``number`` takes them: every other round backwards, so that a drift falls on all alike."""
+    return arms[:: -1 if number % 2 else 1]
 
 
 class NetworkTimer:

@@ -69,11 +69,17 @@ def home_of(thing: Any) -> str:
 
     ``functools.wraps`` makes a function look like the one it wraps, so that its own ``__module__`` does not tell.
     """
-    while isinstance(thing, functools.partial):
-        thing = thing.func
+    thing = without_arguments(thing)
     function = getattr(thing, "__func__", thing)
     written_in = getattr(function, "__globals__", None)
     return str(written_in["__name__"] if written_in is not None else type(thing).__module__)
+
+
+def without_arguments(thing: Any) -> Any:
+    """What ``functools.partial`` was made of, however often; anything else as it is."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    return thing
 
 
 def _is_own(function: Any, module: nn.Module) -> bool:

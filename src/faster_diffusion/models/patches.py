@@ -11,7 +11,6 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 from torch import nn
 
 from .families import LAYOUTS
-from .forwards import home_of, links
+from .forwards import home_of, links, without_arguments
 
 MARK = "batch_independent"  # set to True on a function or a class: what it does to a row depends on that row alone
 
@@ -146,8 +145,7 @@ def _known(cls: type) -> Iterator[type]:
 
 def _looks_at_rows_alone(thing: Any, home: str, module: nn.Module, own: set[str]) -> bool:
     """Whether what it does to a row of a batch depends on that row alone, as far as can be known."""
-    while isinstance(thing, partial):
-        thing = thing.func
+    thing = without_arguments(thing)
     if getattr(thing, MARK, False):
         return True
     if _is_trusted(home) or _package(home) in _PACKAGES:
@@ -183,8 +181,7 @@ def _package(home: str) -> str:
 
 def _called(thing: Any) -> str:
     """A name for people: ``(cross_attend of my_module)``."""
-    while isinstance(thing, partial):
-        thing = thing.func
+    thing = without_arguments(thing)
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"({named.__qualname__.rpartition('<locals>.')[2]} of {named.__module__})"
 

@@ -111,8 +111,9 @@ def check(name: str) -> None:
 def _of_name(name: str) -> tuple[Any, dict[str, Any]]:
     """The class of schedulers of that name, and what its config gains over the model's own."""
     base = max((base for base in SOLVERS if name == base or name.startswith(f"{base}-")), key=len, default=None)
+    unknown = f"Unknown scheduler {name!r}"
     if base is None:
-        raise ValueError(f"Unknown scheduler {name!r}. Known: {NAMES}.")
+        raise ValueError(f"{unknown}. Known: {NAMES}.")
     class_name, config = SOLVERS[base]
     solver = getattr(diffusers, class_name)
     if name == base:
@@ -123,9 +124,9 @@ def _of_name(name: str) -> tuple[Any, dict[str, Any]]:
     elif how in SPACINGS:
         more = SPACINGS[how]
     else:
-        raise ValueError(f"Unknown scheduler {name!r}. Known: {NAMES}.")
+        raise ValueError(f"{unknown}. Known: {NAMES}.")
     if not more.keys() <= signature(solver.__init__).parameters.keys():
-        raise ValueError(f"Unknown scheduler {name!r}: {class_name} has no {how}. Known: {NAMES}.")
+        raise ValueError(f"{unknown}: {class_name} has no {how}. Known: {NAMES}.")
     return solver, {**config, **more}
 
 

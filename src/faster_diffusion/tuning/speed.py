@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..arms import Arm
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, generate
-from ..measuring.timing import interleave
+from ..measuring.timing import in_turn, interleave
 from ..models import schedulers
 from ..models.pipelines import network_of
 from .records import Records
@@ -92,8 +92,7 @@ def time(
     done = len(times[specs[0]])
     with tqdm(total=rounds, initial=done, desc="timing", unit="round", disable=not progress) as bar:
         for number in range(done, rounds):
-            turns = list(arms)[:: -1 if number % 2 else 1]
-            measured = _rounds(pipe, turns, prompts, settings, 1, warm_up=number == done)
+            measured = _rounds(pipe, in_turn(arms, number), prompts, settings, 1, warm_up=number == done)
             times = {spec: [*times[spec], *measured[spec]] for spec in specs}
             records.put_fact("times", {"arms": specs, "seconds": times})
             bar.update()
