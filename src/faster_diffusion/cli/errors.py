@@ -66,9 +66,9 @@ def in_one_line(error: BaseException) -> CliError | None:
     if isinstance(error, CliError):
         return error
     if isinstance(error, MissingError):
-        return CliError(f"{error.reason}; give one as --{_option(error.name)}.")
+        return CliError(f"{error.reason}; give one as {option(error.name)}.")
     if isinstance(error, UnwantedError):
-        return CliError(f"{error.reason}; leave --{_option(error.name)} out.")
+        return CliError(f"{error.reason}; leave {option(error.name)} out.")
     if isinstance(error, InputError):
         return CliError(str(error))
     if isinstance(error, KeyboardInterrupt):
@@ -104,6 +104,6 @@ class _Echo(logging.Handler):
         typer.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
 
 
-def _option(name: str) -> str:
-    """How a command calls an argument."""
-    return name.replace("_", "-")
+def option(name: str) -> str:
+    """How a command line calls a parameter."""
+    return f"--{name.replace('_', '-')}"

@@ -12,7 +12,7 @@ from ..arms import Arm
 from ..generation import checks
 from ..generation.metadata import digest
 from ..options.profile import Profile
-from .errors import CliError
+from .errors import CliError, option
 from .options import Acceleration
 
 _SINGLE = ("key_steps", "parallel", "prior_noise")  # parameters
@@ -91,4 +91,4 @@ def is_given(context: typer.Context, name: str) -> bool:
 
 
 def _option(name: str) -> str:
-    return "--sequential or --parallel" if name == "parallel" else f"--{name.replace('_', '-')}"
+    return "--sequential or --parallel" if name == "parallel" else option(name)
