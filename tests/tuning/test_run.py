@@ -55,7 +55,8 @@ def test_figures_have_intervals_and_plans_a_likeness_to_their_full_run(run):
     for point in run.found.points:
         low, high = point.psnr.interval
         assert low <= point.psnr.value <= high
-        known = Arm.parse(point.arm).solver in tiny.SPACE.plain_solvers  # its full run was drawn
+        arm = Arm.parse(point.arm)
+        known = (arm.solver, arm.step_count) in [*tiny.SPACE.runs, *tiny.SPACE.short_runs]  # its full run was sampled
         assert (point.psnr_full is not None) == (point.kind == PLAN and known)
 
 
