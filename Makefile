@@ -10,12 +10,13 @@ export MALLOC_MMAP_THRESHOLD_ := 2147483648
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export MALLOC_TOP_PAD_        := 268435456
 
-.PHONY: help demo test test-oldest test-rounding lint format docs figures clean
+.PHONY: help demo test test-slow test-oldest test-rounding lint format docs figures clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    sample the embedded model, original and accelerated, side by side (demo.png)"
 	@echo "make test    run the tests              (ARGS='-k name' to choose)"
+	@echo "make test-slow  run those that take long: all pipelines, trained models, trainings"
 	@echo "make test-oldest  the pipelines, with the oldest diffusers that is supported"
 	@echo "make test-rounding  with sums rounded as on other processors"
 	@echo "make lint    ruff and mypy"
@@ -27,18 +28,23 @@ demo: $(VENV)/.cli
 	$(BIN)/faster-diffusion demo $(ARGS)
 
 # One thread each: many small operations, and several workers, leave nothing for a second one to do.
-test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 $(ARGS)
+PYTEST := -m pytest --numprocesses=logical --maxprocesses=4
 
-# The pipelines with the oldest diffusers that is supported, in an environment of its own. Plans beyond the paper's and
-# the counting of FLOPs lean on nothing in it that the rest does not, and the oracle shows the same with any release.
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m slow $(ARGS)
+
+# Every pipeline with the oldest diffusers that is supported, in an environment of its own: what leans on its classes
+# most. Batches, exceptions and plans beyond the paper's lean on nothing in it that the newest does not show.
 test-oldest: $(VENV)/oldest/.pipelines
-	OMP_NUM_THREADS=1 $(VENV)/oldest/bin/python -m pytest --numprocesses=logical --maxprocesses=4 \
+	OMP_NUM_THREADS=1 $(VENV)/oldest/bin/python $(PYTEST) -k "bit_exactly or of_the_plan or halves or refused" \
 		tests/pipelines/test_matrix.py tests/pipelines/test_callbacks.py tests/pipelines/test_refused.py $(ARGS)
 
 # What runs networks, with sums rounded as other processors might: see tests/rounding.py. For more: ROUNDING=1, 2, ...
 test-rounding: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 -p tests.rounding \
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -p tests.rounding \
 		tests/test_*.py tests/engine tests/options tests/pipelines tests/tasks tests/tuning tests/analysis $(ARGS)
 
 lint: $(VENV)/.dev

@@ -7,3 +7,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["DIFFUSERS_VERBOSITY"] = "error"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import pytest
+
+from specimens.rows import KINDS
+from specimens.rows.common import Row
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pipelines that have their kind of network from another one of the table are slow tests: those see the same."""
+    for item in items:
+        row = getattr(item, "callspec", None) and item.callspec.params.get("row")
+        if isinstance(row, Row) and row.name not in KINDS:
+            item.add_marker(pytest.mark.slow)

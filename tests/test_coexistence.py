@@ -61,7 +61,12 @@ def images(switch, enabled_first, **options):
     return toys.images_after(*(steps if enabled_first else reversed(steps)))
 
 
-@pytest.fixture(params=SWITCHES, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(
+    params=[
+        pytest.param(name, id=name.replace(" ", "-"), marks=pytest.mark.slow if name == "sequential offload" else ())
+        for name in SWITCHES
+    ]
+)
 def switch(request):
     return SWITCHES[request.param]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 STEPS = {"if_demo.py": 40}  # the paper's list for IF has so many key steps that shorter runs have no others
 

@@ -12,6 +12,8 @@ from specimens import toys
 from specimens.rows.variants import ADAPTED, with_example_images
 from specimens.toys import accelerated, images_after
 
+pytestmark = pytest.mark.slow
+
 MODES = pytest.mark.parametrize("parallel", [True, False, 2], ids=["parallel", "sequential", "two-at-once"])
 KEYS = [0, 3]
 

@@ -19,3 +19,10 @@ ROWS: list[Row] = [
     *perception.ROWS,
     *transformers.ROWS,
 ]
+
+# One row for each kind of network, and for each kind of what acts on a network from outside.
+KINDS = {
+    *("stable-diffusion", "xl", "unconditional-ddpm", "upscale-x4", "controlnet", "controlnet-xs-xl", "t2i-adapter"),
+    *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video", "kandinsky-3", "audio-ldm-2"),
+    *("dit", "pixart-alpha", "hunyuan-dit", "text-to-video-zero"),
+}

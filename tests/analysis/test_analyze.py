@@ -146,6 +146,7 @@ def test_what_cannot_be_accelerated_is_refused_before_anything_runs():
         analyze("a pipeline", PROMPTS)
 
 
+@pytest.mark.slow
 def test_on_a_trained_model_the_suggested_key_steps_keep_more_of_the_image_than_as_many_of_the_paper_s():
     pipe = demo.load()
     pipe.set_progress_bar_config(disable=True)

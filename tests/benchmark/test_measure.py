@@ -28,6 +28,7 @@ def report(narrow_architectures):
     return measure(case("sd15", **SMALL, arms=chosen), rounds=2, memory=False)
 
 
+@pytest.mark.slow
 def test_time_and_flops_of_every_arm(report):
     rows = report["arms"]
     assert list(rows) == [

@@ -11,16 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from faster_diffusion.cli.main import app
-from specimens import toys
+from tests.evaluation import tiny
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Stable Diffusion of random weights: 32x32 pixels, 16x16 latents, a tokenizer of single letters."""
+    """A Stable Diffusion of two levels with random weights: 32x32 pixels, a tokenizer of single letters."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    pipe = toys.stable_diffusion()
-    pipe.register_modules(tokenizer=toys.tokenizer())
-    pipe.save_pretrained(folder)
+    tiny.pipeline().save_pretrained(folder)
     return folder
 
 

@@ -35,6 +35,7 @@ def test_generate_takes_the_key_steps_it_suggests(run, tiny_model):
     assert run("generate", "a", "--model", tiny_model, "--steps", 4, "--key-steps", found[1]).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_model_of_classes_takes_their_numbers(run, tmp_path):
     transformers.dit().save_pretrained(tmp_path / "dit")
     assert analyze(run, tmp_path / "dit", "--prompt", "1", "--out", "looks").exit_code == 0

@@ -32,6 +32,7 @@ def test_table_file_and_picture(run, tiny_model, tmp_path):
     assert Image.open(tmp_path / "bench-speed.png").width > 500
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_a_process_that_samples(run, tiny_model, tmp_path):
     run("bench", tiny_model, "--steps", 2, "--rounds", 1, "--arm", "baseline")
     (report,) = reports(tmp_path / "bench.json")
@@ -45,6 +46,7 @@ def test_an_arm_that_cannot_be_used_has_a_row_and_its_reason(run, tiny_model):
     assert "tgate:2 was not measured: ValueError: T-GATE needs guidance" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_where_it_was(run, tiny_model, tmp_path, monkeypatch):
     options = ("bench", tiny_model, *FAST, "--arm", "baseline", "--batch", 1, "--batch", 2)
     measured = []

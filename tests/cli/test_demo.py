@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from PIL import Image
 
 from faster_diffusion.generation.images import read_settings
@@ -39,6 +40,7 @@ def test_generate_and_info_know_the_embedded_model(run, tmp_path):
     assert read_settings(tmp_path / "x.png")["model"] == "scenes"
 
 
+@pytest.mark.slow
 def test_without_the_commands_own_dependencies_it_says_what_to_install():
     script = "import sys; sys.modules['typer'] = None; from faster_diffusion.cli import run; run()"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -62,6 +62,7 @@ def test_the_embedded_model_from_prompts_to_report(run, tmp_path):
         assert (tmp_path / "x" / name).is_file()
 
 
+@pytest.mark.slow
 def test_a_model_of_images_draws_videos_if_frames_are_asked_for(run, tmp_path):
     arms = ("--arm", "0,2", "--metric", "psnr", "--metric", "obeyed")
     result = run("evaluate", "--frames", 2, "--count", 1, "--steps", 4, *arms, "--out", "x")
@@ -122,6 +123,7 @@ def test_a_model_that_is_told_classes_needs_no_prompts(run, tmp_path):
     assert [prompt["prompt"] for prompt in prompts] == ["tench", "goldfish", "tench"]
 
 
+@pytest.mark.slow
 def test_a_model_that_goes_on_from_the_images_of_another(run, tiny_model, tmp_path):
     second = upscale()
     second.register_modules(tokenizer=toys.tokenizer())

@@ -3,12 +3,15 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 import faster_diffusion as fd
 from faster_diffusion.cli import tune as command_module
 from tests.evaluation import tiny
 from tests.tuning.tiny import SPACE
 
 
+@pytest.mark.slow
 def test_tunes_a_folder_and_goes_on(run, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setattr(command_module, "Space", lambda solvers: replace(SPACE, solvers=solvers))
     (tmp_path / "prompts.txt").write_text("a\nb\nc\n")

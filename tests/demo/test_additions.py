@@ -11,6 +11,8 @@ from faster_diffusion import demo
 from faster_diffusion.demo import additions
 from faster_diffusion.demo.scenes import parse, render
 
+pytestmark = pytest.mark.slow
+
 cv2 = pytest.importorskip("cv2")
 lessons = pytest.importorskip("specimens.lessons")
 evaluate = pytest.importorskip("recipes.controlnet.evaluate")

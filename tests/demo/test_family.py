@@ -20,6 +20,8 @@ from faster_diffusion.demo import clips
 from faster_diffusion.demo.recognise import obeys
 from faster_diffusion.demo.scenes import held_out_prompts
 
+pytestmark = pytest.mark.slow
+
 
 def needs(name):
     return pytest.mark.skipif(name not in demo.available(), reason=f"{name} is not in this checkout")

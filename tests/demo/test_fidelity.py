@@ -49,14 +49,17 @@ def test_with_the_paper_s_key_steps_the_images_are_nearly_the_original_ones(pape
     assert kept(paper, original) > 31  # dB; 34.5
 
 
+@pytest.mark.slow
 def test_sequential_decoding_draws_the_same(draw, paper):
     assert kept(draw(key_steps="paper", parallel=False), paper) > 50  # dB; they differ in rounding alone
 
 
+@pytest.mark.slow
 def test_more_key_steps_keep_more(draw, paper, original):
     assert kept(draw(key_steps="uniform:2"), original) > kept(paper, original) + 6  # dB; 49.3
 
 
+@pytest.mark.slow
 def test_prior_noise_brings_the_image_nearer_to_the_original(draw, paper, original):
     assert kept(paper, original) > kept(draw(key_steps="paper", prior_noise=None), original)  # dB; 34.5 and 32.6
 
@@ -70,6 +73,7 @@ def test_the_prompt_is_obeyed_as_before(paper, original):
     assert obeyed(original) >= 6  # of 8
 
 
+@pytest.mark.slow
 def test_a_correction_fitted_to_a_few_prompts_leads_others_where_more_steps_do_under_strong_guidance():
     pipe, options = demo.load(), {"settings": Settings(guidance=7.5), "reference": "ddim-trailing:24", "held_out": 4}
     measured = fd.fit(pipe, "ddim-trailing:4", PROMPTS, **options).measured

@@ -51,6 +51,7 @@ def test_options_reach_from_pretrained():
 
 @needs_weights
 @pytest.mark.parametrize(("things", "bar"), [(1, 11), (2, 9)])  # of 100: 99 and 88; see recipes/scenes/obedience.json
+@pytest.mark.slow
 def test_held_out_prompts_are_obeyed_in_their_things_and_relations(pipe, things, bar):
     prompts = held_out_prompts(12, things, seed=5)
     verdicts = [obeys(image, prompt) for image, prompt in zip(draw(pipe, prompts), prompts, strict=True)]

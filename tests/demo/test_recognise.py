@@ -38,6 +38,7 @@ def test_renders_are_recognised(renders):
     assert right(renders) >= 0.99  # measured 1.000 over 600
 
 
+@pytest.mark.slow
 def test_blurred_renders_are_recognised(renders):
     def blurred(picture):
         return Image.fromarray(picture).filter(ImageFilter.GaussianBlur(0.8))
@@ -53,6 +54,7 @@ def test_a_soft_hand_makes_no_other_shape_of_a_thing(shape):
     assert np.mean([recognise(picture)[0].shape == shape for picture in pictures]) >= 0.97
 
 
+@pytest.mark.slow
 def test_noisy_renders_are_recognised(renders):
     def noisy(picture):
         noise = np.random.default_rng(0).normal(0, 4, picture.shape)

@@ -48,6 +48,7 @@ def small():
 
 @WAYS
 @pytest.mark.parametrize("enabled_first", [True, False], ids=["compiled-after", "compiled-before"])
+@pytest.mark.slow
 def test_the_image_is_that_of_the_network_as_it_is(compile_it, enabled_first):
     pipe = small()
     with fd.enable(pipe, key_steps=KEYS):

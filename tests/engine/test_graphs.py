@@ -11,6 +11,8 @@ from tests.engine.test_compiled import blocks, each_stage, in_place, small
 from tests.engine.test_run import own_loop
 from tests.graphs import Graphs, MarkStepBox
 
+pytestmark = pytest.mark.slow
+
 KEYS = [0, 1, 3, 4]
 PLANS = {
     "in groups": {},

@@ -45,6 +45,7 @@ def page(text):
     return Page(text)
 
 
+@pytest.mark.slow
 def test_the_page_refers_to_nothing_outside_itself(page, text):
     references = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
     assert references

@@ -184,6 +184,7 @@ def test_the_baseline_arm_must_not_fail(tmp_path):
         tiny.run(tmp_path, pipe=pipe, settings=SHORT)
 
 
+@pytest.mark.slow
 def test_a_pipeline_goes_on_from_the_images_of_another(tmp_path):
     second = upscale()
     second.register_modules(tokenizer=tiny.pipeline().tokenizer)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -54,6 +55,7 @@ def test_a_strip_is_cut_into_the_frames_that_it_was_made_of():
     assert [frame.tobytes() for frame in cut(strip, 3)] == [frame.tobytes() for frame in frames]
 
 
+@pytest.mark.slow
 def test_frames_are_judged_one_by_one_and_a_clip_as_a_whole(tmp_path):
     found = tiny.run(tmp_path, pipe=video_pipeline(), arms=["0,2"], prompts=CLIPS, settings=SETTINGS, judges=JUDGES)
     assert found.settings["frames"] == 3
@@ -65,6 +67,7 @@ def test_frames_are_judged_one_by_one_and_a_clip_as_a_whole(tmp_path):
     assert all(len(values[key].each) == len(CLIPS) for key in ("psnr", "ssim", "clip_score", "obeyed"))
 
 
+@pytest.mark.slow
 def test_a_pipeline_draws_as_many_frames_as_it_likes_unless_told(tmp_path):
     settings = replace(SETTINGS, frames=None)
     found = tiny.run(tmp_path, pipe=video_pipeline(), arms=["0,2"], prompts=CLIPS[:1], settings=settings, judges=JUDGES)
@@ -72,6 +75,7 @@ def test_a_pipeline_draws_as_many_frames_as_it_likes_unless_told(tmp_path):
     assert kept(tmp_path, 0).shape[:2] == (32, 16 * 32)
 
 
+@pytest.mark.slow
 def test_text_to_video_zero_draws_one_at_a_time_and_moves_at_the_same_share_of_its_steps(tmp_path):
     pipe = text_to_video_zero()
     pipe.register_modules(tokenizer=toys.tokenizer())

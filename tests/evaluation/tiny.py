@@ -21,7 +21,10 @@ JUDGES = Judges(references=("finer",), features="scenes")
 
 def pipeline() -> StableDiffusionPipeline:
     """32x32 pixels."""
-    pipe = toys.stable_diffusion()
+    attended, plain = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
+    down, up = zip(attended, plain, strict=True)
+    levels = {"block_out_channels": (8, 8), "down_block_types": down, "up_block_types": up[::-1]}
+    pipe = toys.stable_diffusion(toys.unet(**levels))
     pipe.register_modules(tokenizer=toys.tokenizer())
     return pipe
 

@@ -6,7 +6,7 @@ import torch
 import faster_diffusion as fd
 from faster_diffusion.options.reuse import Reuse
 from specimens import oracle
-from specimens.rows import ROWS
+from specimens.rows import KINDS, ROWS
 
 KEYS = [0, 1, 4, 6]  # one after another, and with gaps
 CLOSE = {"rtol": 0, "atol": 2e-3}  # latents of the toys have a spread of 1 to 20
@@ -20,12 +20,6 @@ PLANS = [
     ("output", 0),
     ("output", 1),
 ]
-KINDS = {  # one pipeline for each kind of network, and what acts on a network from outside
-    *("stable-diffusion", "xl", "unconditional-ddpm", "upscale-x4", "controlnet", "controlnet-xs-xl", "t2i-adapter"),
-    *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video", "kandinsky-3", "audio-ldm-2"),
-    *("dit", "pixart-alpha", "hunyuan-dit", "text-to-video-zero"),
-}
-
 
 TRANSFORMERS = ("dit", "pixart-alpha", "hunyuan-dit")
 IMPOSSIBLE = {  # a transformer has no levels; layers of other networks do not take one skip each
@@ -34,7 +28,23 @@ IMPOSSIBLE = {  # a transformer has no levels; layers of other networks do not t
 }
 
 
-@pytest.fixture(scope="module", params=[row for row in ROWS if row.name in KINDS], ids=lambda row: row.name)
+QUICK = {
+    "stable-diffusion",
+    "xl",
+    "unconditional-ddpm",
+    "controlnet",
+    "t2i-adapter",
+    "kandinsky-3",
+    "dit",
+    "pixart-alpha",
+}
+
+
+def parameter(row):
+    return pytest.param(row, id=row.name, marks=() if row.name in QUICK else pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[parameter(row) for row in ROWS if row.name in KINDS])
 def row(request):
     return request.param
 
@@ -75,7 +85,7 @@ def test_the_untouched_pipeline_comes_back(row, pipe):
 GUIDED = ("stable-diffusion", "xl", "controlnet", "t2i-adapter", "text-to-video", "animate-diff", "kandinsky-3", "dit")
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.name in GUIDED], ids=lambda row: row.name, indirect=True)
+@pytest.mark.parametrize("row", [parameter(row) for row in ROWS if row.name in GUIDED], indirect=True)
 @pytest.mark.parametrize("reuse", ["encoder", "output"])
 def test_without_the_unconditional_half_late_in_sampling_it_is_the_oracle_s_result(row, pipe, reuse):
     expected = oracle.sample(row, pipe, KEYS, reuse, 1, until=0.5)

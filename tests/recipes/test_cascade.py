@@ -11,6 +11,8 @@ from recipes.cascade import reading, stages, text, training
 from recipes.cascade.variance import variance_bound
 from recipes.scenes.data import make_pool
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers")
 
 

@@ -22,6 +22,7 @@ def test_a_scene_of_two_things_has_none():
         class_of(sample_scene(np.random.default_rng(0), things=2))
 
 
+@pytest.mark.slow
 def test_a_step_of_training_touches_the_classes_that_it_saw(tmp_path, monkeypatch):
     from recipes.dit import transformer
 

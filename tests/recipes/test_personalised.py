@@ -44,6 +44,7 @@ def test_a_handful_is_shown_and_nothing_of_it_is_asked(lesson):
 
 
 @pytest.mark.parametrize("name", ["moon", "mint", "beside"])
+@pytest.mark.slow
 def test_what_is_saved_loads_as_it_was(name, tmp_path):
     method = learn.METHODS[name]
     lesson = LESSONS[method.teaches]

@@ -13,6 +13,8 @@ from recipes import training
 from recipes.dit import transformer
 from recipes.training import TrainingPlan, captured, load_average, share, train
 
+pytestmark = pytest.mark.slow
+
 PLAN = TrainingPlan(steps=12, learning_rate=1e-2, warmup=4, save_every=4)
 
 
@@ -148,7 +150,6 @@ def test_the_shares_of_all_processes_make_the_batch(monkeypatch):
     assert sorted(torch.cat(shares).tolist()) == batch.tolist()
 
 
-@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path):
     alone = run(tmp_path / "alone")
     script = tmp_path / "two.py"

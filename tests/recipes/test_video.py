@@ -15,6 +15,8 @@ from recipes.video import data, reading
 from recipes.video.unet import HEAD, build, flatten_convolutions, scheduler
 from specimens import toys
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def clips():

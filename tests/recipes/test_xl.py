@@ -63,6 +63,7 @@ def test_what_is_new_changes_nothing_before_it_has_learned(both, untrained):
     assert torch.equal(guess(states, whole, 64), before)
 
 
+@pytest.mark.slow
 def test_a_step_of_training_teaches_the_sizes(image, both, tmp_path, monkeypatch):
     monkeypatch.setattr(unet, "BATCH", 4)
     told = unet.Told(torch.randn(6, 4, 16, 16), tokenise(["a red cube"] * 6)[:, None], torch.randn(2, 4, 16, 16))

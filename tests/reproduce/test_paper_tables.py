@@ -12,6 +12,8 @@ from reproduce.paper_rows import ABLATIONS, ROWS, Dropping, Published, Row
 from reproduce.paper_tables import Where
 from tests.evaluation import tiny
 
+pytestmark = pytest.mark.slow
+
 
 def test_its_tables_are_made_from_the_raw_results():
     text = paper_tables.PAGE.read_text()

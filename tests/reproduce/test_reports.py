@@ -6,6 +6,8 @@ import pytest
 
 from reproduce import corrections, figures, flops, key_steps
 
+pytestmark = pytest.mark.slow
+
 
 def test_flops_of_a_plan():
     report = {name: flops.measure(config, 8) for name, (config, _) in flops.MODELS.items()}

@@ -46,6 +46,7 @@ def latents(pipe, steps, guidance=3.0):
         ("dpm++1-trailing:4", True),
     ],
 )
+@pytest.mark.slow
 def test_the_profile_s_run_is_as_near_to_the_long_run_as_the_fitted_one_was(pipe, arm, place, tmp_path):
     profile = fit(pipe, arm, place=place)
     profile.save(tmp_path / "fitted.json")

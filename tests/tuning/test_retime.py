@@ -11,6 +11,7 @@ def again(run, out, rounds=2):
     return retime(run.found, evaluated.pipeline(), tiny.PROMPTS[:1], out, rounds)
 
 
+@pytest.mark.slow
 def test_fidelity_and_profiles_stay_and_times_are_measured(run, tmp_path):
     found = again(run, tmp_path)
     assert [(p.arm, p.psnr, p.held_out) for p in found.points] == [
@@ -31,12 +32,14 @@ def test_fronts_and_levels_are_those_of_the_new_times(run, tmp_path, monkeypatch
     assert {level.gain.value for level in found.levels if level.gain} <= {1.0}
 
 
+@pytest.mark.slow
 def test_rounds_that_were_measured_are_not_measured_again(run, tmp_path, monkeypatch):
     first = again(run, tmp_path)
     monkeypatch.setattr(speed, "_rounds", lambda *_, **__: pytest.fail("measured again"))
     assert again(run, tmp_path).points == first.points
 
 
+@pytest.mark.slow
 def test_times_of_another_tuning_are_not_gone_on_with(run, tmp_path):
     again(run, tmp_path, rounds=1)
     with pytest.raises(ValueError, match="holds another"):

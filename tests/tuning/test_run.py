@@ -65,6 +65,14 @@ def test_the_best_plans_are_tried_without_the_unconditional_half_at_their_end(ru
     assert any("output" in spec and spec.endswith("guidance:0.5") for spec in tried)
 
 
+def test_of_a_gate_it_is_known_what_each_image_took(run):
+    tried = [json.loads(text) for text in tiny.fidelity(run.folder).values()]
+    (gated,) = (plan for plan in tried if plan["arm"] == "ddim-trailing:8 + 0, + output + forecast:1 + gate:0.5")
+    for batch in gated["batches"].values():
+        assert len(batch["computed"]) == len(batch["psnr"])
+        assert all(1 <= calls < 8 for calls in batch["computed"])
+
+
 def test_short_runs_are_corrected_too_and_each_is_fitted_once(run, monkeypatch):
     tried = {json.loads(text)["arm"] for text in tiny.fidelity(run.folder).values()}
     for solver, file in (("ddim-trailing", "ddim-trailing-3"), ("dpm++1-trailing", "dpm++1-trailing-3-placed")):
@@ -114,6 +122,7 @@ def test_leaves_the_pipeline_as_it_was(hurried):
     assert torch.equal(toys.sample(pipe), expected)
 
 
+@pytest.mark.slow
 def test_times_can_be_estimated_instead_of_measured(tmp_path, run, monkeypatch):
     monkeypatch.setattr(run_module.speed, "time", lambda *args: pytest.fail("measured"))
     found = tiny.run(tmp_path, rounds=0)
@@ -126,6 +135,7 @@ def test_times_can_be_estimated_instead_of_measured(tmp_path, run, monkeypatch):
     assert "estimated from network calls and FLOPs" in markdown(found)
 
 
+@pytest.mark.slow
 def test_what_other_methods_save_is_not_estimated(tmp_path):
     found = tiny.run(tmp_path, rounds=0, budget_minutes=0)
     assert not any(Arm.parse(point.arm).third_party for point in found.points)
@@ -139,6 +149,7 @@ def test_without_time_the_rivals_are_measured_and_it_is_said_that_not_all_was_tr
     assert "the budget ended before all were" in markdown(found)
 
 
+@pytest.mark.slow
 def test_what_leads_when_time_is_up_is_measured_in_full(tmp_path, monkeypatch):
     moments = itertools.chain([0.0] * 6, itertools.repeat(61.0))  # the start, two corrections, three plans, and late
     monkeypatch.setattr(run_module.clock, "monotonic", lambda: next(moments))
@@ -162,6 +173,7 @@ class Killed(BaseException):
     """What no handler of errors takes."""
 
 
+@pytest.mark.slow
 def test_a_killed_tuning_goes_on_and_measures_the_same_to_the_byte(run, tmp_path, monkeypatch):
     folder, draws = tmp_path / "run", 0
     generate = Lab.generate
@@ -201,6 +213,7 @@ def test_a_finished_tuning_draws_nothing_anew(run, monkeypatch):
     assert (again.profiles, again.points) == (run.found.profiles, run.found.points)
 
 
+@pytest.mark.slow
 def test_a_larger_space_goes_on_with_what_was_measured(run, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)

@@ -66,3 +66,9 @@ def test_only_plans_with_something_to_decode_are_decoded_in_several_ways():
     plans = ["ddim:8 + all + guidance:0.75", "ddim:40 + uniform:4 + output", "ddim:40 + uniform:4"]
     told = [arm.spec for arm in decoded_otherwise([Arm.parse(plan) for plan in plans])]
     assert told == [*plans, f"{plans[-1]} + sequential", f"{plans[-1]} + parallel:4"]
+
+
+def test_gates_place_the_key_steps_of_the_longest_runs():
+    space = Space(solvers=("ddim", "dpm++"), steps=(25, 50), gates=(0.1,))
+    gated = [arm.spec for arm in space.plans(toys.unet(), {}) if arm.gated]
+    assert gated == [f"{solver}:50 + 0, + output + forecast:1 + gate:0.1" for solver in ("ddim", "dpm++")]

@@ -19,6 +19,7 @@ SPACE = Space(
     forecasts=("1",),
     reuse=("encoder",),
     gaps=(2,),
+    gates=(0.5,),
     fewer=(2, 4),
     corrected=(3,),
     placed=(3,),
