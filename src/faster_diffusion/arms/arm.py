@@ -64,6 +64,11 @@ class Arm:
         """What ``third_party`` was called in earlier versions."""
         return self.third_party
 
+    @property
+    def gated(self) -> bool:
+        """Whether a gate places key steps while sampling; a profile's plan is not looked into."""
+        return self.propagation is not None and self.propagation.gate is not None
+
     def steps(self, default: int) -> int:
         """How many steps to sample with, where other arms take ``default``."""
         return self.step_count or default

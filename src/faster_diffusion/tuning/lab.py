@@ -50,10 +50,21 @@ class Lab:
         """The numbers of the prompts whose images are generated together."""
         return self._store(self.reference, split).batches
 
-    def generate(self, arm: Arm, split: str, batch: range) -> list[Any]:
-        """The images of an arm for a batch."""
-        with arm.applied(self.pipe):
-            return generate(arm, [self.pipe], [self.prompts[split][number] for number in batch], self.settings)
+    def generate(self, arm: Arm, split: str, batch: range) -> tuple[list[Any], list[float]]:
+        """The images of an arm for a batch; and where a gate decides, the network calls that each image took.
+
+        With a gate each is sampled alone, since the images of a batch share their key steps.
+        """
+        prompts = [self.prompts[split][number] for number in batch]
+        with arm.applied(self.pipe) as handle:
+            if handle is None or not arm.gated:
+                return generate(arm, [self.pipe], prompts, self.settings), []
+            images, computed = [], []
+            for prompt in prompts:
+                images += generate(arm, [self.pipe], [prompt], self.settings)
+                summary = handle.summary()
+                computed.append((1 - summary.flops_saved) * (summary.computed + summary.reused))
+            return images, computed
 
     def measured(self, arm: Arm, split: str, batch: range) -> bool:
         """Whether the fidelity of a batch is known."""
@@ -64,15 +75,17 @@ class Lab:
         known = self.records.fidelity(arm)
         if _key(split, batch) in known:
             return
-        images = self.generate(arm, split, batch)
+        images, computed = self.generate(arm, split, batch)
         fidelity = {"psnr": self._psnr(images, self.reference, split, batch)}
+        if computed:
+            fidelity["computed"] = computed
         full = replace(arm, propagation=None, name="")
         if arm.propagation is not None and full.spec in self._full and (split, batch.start) == (CALIBRATION, 0):
             fidelity["psnr_full"] = self._psnr(images, full, split, batch)
         self.records.put_fidelity(arm, {**known, _key(split, batch): fidelity})
 
     def scores(self, arm: Arm, split: str, figure: str = "psnr", batches: int | None = None) -> list[float]:
-        """Of every image of the first ``batches``, or of all that are measured; dB."""
+        """A figure of every image of the first ``batches``, or of all that are measured; dB if it is a PSNR."""
         known = self.records.fidelity(arm)
         keys = [_key(split, batch) for batch in self.batches(split)[:batches]]
         return [score for key in keys for score in known.get(key, {}).get(figure, ())]
@@ -88,7 +101,7 @@ class Lab:
     def _psnr(self, images: Sequence[Any], other: Arm, split: str, batch: range) -> list[float]:
         store = self._store(other, split)
         if not store.done(other.spec, batch):
-            self.keep(other, split, batch, self.generate(other, split, batch))
+            self.keep(other, split, batch, self.generate(other, split, batch)[0])
         errors = (mean_square_error(image, store.image(other.spec, n)) for image, n in zip(images, batch, strict=True))
         return [decibels(max(error, _ROUNDING)) for error in errors]
 

@@ -111,11 +111,14 @@ def tune(
         search.measured(lab, baselines, CALIBRATION, progress, "fewer steps")
         corrected, unfit_corrected = _corrected(lab, space, until, progress)
         plans, unfit_plans = _able(pipe, [*corrected, *space.plans(network_of(pipe), _placed(lab, space))])
-        costs = {arm.spec: speeds.estimate(arm, pipe, settings.steps[0]) for arm in (*baselines, *plans)}
+        gated = [] if until is not None and clock.monotonic() > until else [arm for arm in plans if arm.gated]
+        search.measured(lab, gated, CALIBRATION, progress, "gates", batches=1)  # their cost is known from sampling
+        plans = [arm for arm in plans if arm in gated or not arm.gated]
+        costs = _costs(lab, speeds, (*baselines, *plans))
         finalists, complete = search.best_plans(lab, plans, costs, until, progress)
         halved, unfit_halved = _able(pipe, without_guidance(finalists if complete else (), space.guidance))
         search.measured(lab, halved, CALIBRATION, progress, "half batches")
-        costs |= {arm.spec: speeds.estimate(arm, pipe, settings.steps[0]) for arm in halved}
+        costs |= _costs(lab, speeds, (*finalists, *halved))
         finalists = search.leading(lab, list(dict.fromkeys([*finalists, *halved])), costs, None)
         timed = [*baselines, *(decoded_otherwise(finalists) if rounds else finalists)]
         times = (
@@ -166,6 +169,12 @@ def _speed(lab: Lab, space: Space) -> Speed:
     measured = Speed.measured(lab.pipe, lab.prompts[CALIBRATION][:1], lab.settings, reuse)
     lab.records.put_fact("speed", measured.to_dict())
     return measured
+
+
+def _costs(lab: Lab, speeds: Speed, arms: Iterable[Arm]) -> dict[str, float]:
+    """Estimated seconds by arm."""
+    steps = lab.settings.steps[0]
+    return {arm.spec: speeds.estimate(arm, lab.pipe, steps, lab.scores(arm, CALIBRATION, "computed")) for arm in arms}
 
 
 def _corrected(lab: Lab, space: Space, until: float | None, progress: bool) -> tuple[list[Arm], dict[str, str]]:

@@ -16,9 +16,9 @@ _TIMED = 16  # plans whose seconds are measured, at most
 _KEPT = 0.5  # fraction of the plans that goes on to more prompts, at most
 
 
-def measured(lab: Lab, arms: Sequence[Arm], split: str, progress: bool, about: str) -> None:
-    """Measures arms on all prompts of a split."""
-    work = [(arm, batch) for batch in lab.batches(split) for arm in arms]
+def measured(lab: Lab, arms: Sequence[Arm], split: str, progress: bool, about: str, batches: int | None = None) -> None:
+    """Measures arms on all prompts of a split, or on the first ``batches``."""
+    work = [(arm, batch) for batch in lab.batches(split)[:batches] for arm in arms]
     for arm, batch in tqdm(work, desc=about, unit="batch", disable=not progress):
         lab.measure(arm, split, batch)
 

@@ -26,6 +26,7 @@ class Space:
         forecasts: that carry the prediction to the steps between: degree, and damping if it is damped.
         reuse: what plans reuse that run a part of the network at every step.
         gaps: between the key steps of these.
+        gates: tolerances of gates that place key steps while sampling, in the longest of ``steps``.
         fewer: steps of plain runs, the baselines that plans have to beat.
         corrected: steps of runs that are corrected, see `fitting`, evenly spaced.
         fitted: prompts that these are fitted to, all generated at once: those that choose, with other seeds.
@@ -43,6 +44,7 @@ class Space:
     forecasts: tuple[str, ...] = ("1", "1:0.5", "1:0.25", "2")
     reuse: tuple[str, ...] = ("encoder", "decoder:2", "deep:1")
     gaps: tuple[int, ...] = (2, 4)
+    gates: tuple[float, ...] = (0.02, 0.05, 0.1)
     fewer: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 28, 40)
     corrected: tuple[int, ...] = (4, 5, 6, 8, 10)
     fitted: int = 8
@@ -108,6 +110,11 @@ class Space:
         fitting = self.fitting(network)
         specs = [
             spec for run in self.runs for spec in (*self._output(*run, placed.get(run, {})), *self._part(*run, fitting))
+        ]
+        specs += [
+            f"{solver}:{max(self.steps)} + 0, + output + forecast:1 + gate:{gate:g}"
+            for solver in self.solvers
+            for gate in self.gates
         ]
         short = [Arm.parse(f"{solver}:{steps} + all") for solver, steps in self.short_runs]
         return [*map(Arm.parse, dict.fromkeys(specs)), *without_guidance(short, self.guidance)]

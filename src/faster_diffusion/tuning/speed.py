@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from tqdm import tqdm
@@ -47,9 +47,19 @@ class Speed:
         fractions = {kind: _fraction(pipe, kind, prompts[:1], settings) for kind in reuse}
         return cls(call, both - call, max(0.0, few_s - _FEW * both), fractions)
 
-    def estimate(self, arm: Arm, pipe: Any, steps: int) -> float:
-        """Seconds of an arm; what third-party methods save is not known."""
+    def estimate(self, arm: Arm, pipe: Any, steps: int, computed: Sequence[float] = ()) -> float:
+        """Seconds of an arm; what third-party methods save is not known.
+
+        Args:
+            computed: network calls of some of its images, which only sampling tells where a gate decides.
+        """
         calls = network_calls(arm, pipe, steps)
+        if computed:
+            return self.rest + self.call * fmean(computed) + self.step * calls
+        return self.rest + self.call * self._computed(arm, calls) + self.step * calls
+
+    def _computed(self, arm: Arm, calls: int) -> float:
+        """Network calls as planned, those that are computed in part as such a part."""
         computed: float = calls
         if arm.propagation is not None:
             keys = arm.propagation.key_steps.orders(calls)
@@ -57,7 +67,7 @@ class Speed:
             halved = 0 if until is None else sum(step >= until * calls for step in keys)
             reused = (calls - len(keys)) * self.fractions.get(str(arm.propagation.reuse), 0.0)
             computed = len(keys) - halved / 2 + reused
-        return self.rest + self.call * computed + self.step * calls
+        return computed
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
