@@ -3,8 +3,8 @@
     python -m reproduce.figures
 
 A page asks for tables by a pair of comments, `<!-- table NAME -->` and `<!-- end -->`. NAME is flops, fidelity,
-pipelines, key_steps, compiled, corrections, corrections worth, forecasts, or speed for all cases that were measured;
-what stands between the comments is made from docs/results.
+pipelines, key_steps, compiled, corrections, corrections worth, forecasts, parts, or speed for all cases that were
+measured; what stands between the comments is made from docs/results.
 """
 
 import json
@@ -20,7 +20,7 @@ from faster_diffusion.evaluation import Evaluation
 from faster_diffusion.evaluation import report as fidelity
 from faster_diffusion.evaluation.report.tables import cell
 from faster_diffusion.measuring.tables import markdown
-from reproduce import corrections, flops, key_steps, pages, pipelines
+from reproduce import corrections, flops, key_steps, pages, parts, pipelines
 from reproduce.pages import DOCS, RESULTS, ROOT
 
 NAMES = ("analysis", "benchmarks", "compile-and-offload", "corrections", "pipelines", "plans")
@@ -49,6 +49,7 @@ def table(name: str) -> str:
         "corrections": _each(_corrections),
         "corrections worth": _worth,
         "forecasts": _forecasts,
+        "parts": _parts,
     }
     paths = sorted(RESULTS.glob(f"{name.partition(' ')[0]}*.json"))
     return makers[name](paths) if paths else ""
@@ -124,6 +125,13 @@ def _forecasts(paths: list[Path]) -> str:
     first = by_guidance[0]
     about = f"{len(first.prompts)} prompts; [ ] are 95 % intervals; {speed.whereabouts(dict(first.machine))}"
     return f"{about}\n\n{markdown(['', *head], rows)}"
+
+
+def _parts(paths: list[Path]) -> str:
+    """Network calls and fidelity of gates and of parts of the network, by model and guidance."""
+    reports = [json.loads(path.read_text()) for path in paths]
+    about = f"{reports[0]['prompts']} prompts; [ ] are 95 % intervals; {speed.whereabouts(reports[0]['machine'])}"
+    return f"{about}\n\n{parts.table(reports)}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a gate and parts by layers are worth, beside key steps placed beforehand, parts by blocks, and fewer steps.
+"""What a gate is worth, beside key steps placed beforehand, parts of the network, and fewer steps.
 
     python -m reproduce.parts --model scenes --guidance 7.5
 
@@ -44,7 +44,7 @@ ARMS = (
     # a part of the network is
     *(
         f"ddim-trailing:50 + uniform:4 + {reuse} + forecast:1"
-        for reuse in ("encoder", "decoder:1", "decoder:2", "deep:1", "layers:1", "layers:2", "layers:4", "layers:6")
+        for reuse in ("encoder", "decoder:1", "decoder:2", "deep:1")
     ),
 )
 

@@ -70,8 +70,6 @@ def guided(
 
 
 def kept_stages(network: nn.Module, reuse: str) -> list[str]:
-    if reuse == "layers:2":
-        return kept_layers(network)
     encoder, decoder = stage_names(network)
     kind, _, number = reuse.partition(":")
     if kind == "encoder":
@@ -80,20 +78,6 @@ def kept_stages(network: nn.Module, reuse: str) -> list[str]:
         return encoder + decoder[: int(number)]
     shallow = [stage for stage in encoder if stage.startswith("down_blocks.")][: int(number)]
     return encoder[encoder.index(shallow[-1]) + 1 :] + decoder[: -int(number)]
-
-
-def kept_layers(network: nn.Module) -> list[str]:
-    """All but the stem, the first layer of the encoder, and the last two layers of the decoder."""
-    blocks = [*(f"down_blocks.{i}" for i in range(len(network.down_blocks))), "mid_block"]
-    blocks += [f"up_blocks.{i}" for i in range(len(network.up_blocks))]
-    names = []
-    for block in blocks:
-        for name, parts in network.get_submodule(block).named_children():
-            first, last = block == "down_blocks.0" and "samplers" not in name, block == blocks[-1]
-            if block != "mid_block" and isinstance(parts, nn.ModuleList):
-                indices = range(first, max(0, len(parts) - 2) if last else len(parts))
-                names += [f"{block}.{name}.{i}" for i in indices]
-    return [*names, "mid_block"]
 
 
 @contextmanager

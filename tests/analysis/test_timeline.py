@@ -69,7 +69,7 @@ def test_batches_that_are_capped_follow_one_another(pipe):
     ]
 
 
-@pytest.mark.parametrize("reuse", ["deep:1", "layers:2"])
+@pytest.mark.parametrize("reuse", ["deep:1", "deep:2"])
 def test_where_the_latent_is_read_a_part_of_encoder_and_decoder_runs_at_every_step(pipe, reuse):
     accelerated = timeline(pipe, reuse, parallel=True)
     assert calls(accelerated) == [(step, "key" if step in KEYS else "reused", 1) for step in range(10)]

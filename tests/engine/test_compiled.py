@@ -90,19 +90,6 @@ def test_a_network_compiled_as_a_whole_is_named_as_the_slower_way(compile_it, ca
     assert caplog.text.count("compile_repeated_blocks() keeps the speed") == 1
 
 
-def test_blocks_that_a_plan_cuts_into_layers_run_eagerly_and_say_so(caplog):
-    pipe, counter = small(), CompileCounter()
-    fd.enable(pipe, key_steps=KEYS, reuse="layers:1")
-    expected = toys.sample(pipe, **CALL)
-    pipe.unet.up_blocks[-1].compile(backend=counter)  # the only one that is cut, and the first step leaves it whole
-    torch.testing.assert_close(toys.sample(pipe, **CALL), expected, rtol=0, atol=1e-5)
-    assert counter.frame_count == 1
-    assert caplog.text.count("Blocks are compiled that the plan cuts into layers") == 1
-    fd.disable(pipe)
-    toys.sample(pipe, **CALL)
-    assert counter.frame_count == 1  # compiled as before
-
-
 def test_a_run_of_key_steps_only_stays_compiled_as_a_whole(caplog):
     pipe, counter = small(), CompileCounter()
     wrapped(pipe, counter)

@@ -19,7 +19,6 @@ PLANS = {
     "one by one": {"parallel": False, "forecast": 1},
     "half of the guidance": {"parallel": 2, "guidance_until": 0.5},
     "deep": {"reuse": "deep:1"},
-    "layers": {"reuse": "layers:1"},
     "prediction": {"reuse": "output", "forecast": 1},
 }
 

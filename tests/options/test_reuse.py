@@ -7,7 +7,7 @@ from faster_diffusion.options.reuse import Reuse
 from specimens import toys
 
 
-@pytest.mark.parametrize("text", ["encoder", "decoder:2", "deep:1", "layers:2", "output"])
+@pytest.mark.parametrize("text", ["encoder", "decoder:2", "deep:1", "output"])
 def test_what_is_written_is_read_back(text):
     assert str(Reuse.parse(text)) == text
     assert Reuse.parse(Reuse.parse(text)) == Reuse.parse(text)
@@ -34,18 +34,9 @@ def test_every_stage_is_in_one_part_in_the_order_in_which_they_run():
     }
 
 
-def test_a_layer_is_computed_together_with_what_its_skip_comes_from():
-    split = Reuse.parse("layers:3").split(toys.unet())
-    assert split.before == (
-        "conv_in",
-        *("down_blocks.0.resnets.0", "down_blocks.0.attentions.0", "down_blocks.0.downsamplers.0"),
-    )
-    assert split.after == (
-        *("up_blocks.2.resnets.1", "up_blocks.2.attentions.1", "up_blocks.2.upsamplers.0"),
-        *("up_blocks.3.resnets.0", "up_blocks.3.attentions.0", "up_blocks.3.resnets.1", "up_blocks.3.attentions.1"),
-    )
-    assert split.kept[0] == "down_blocks.1.resnets.0"
-    assert split.kept[-1] == "up_blocks.2.attentions.0"
+def test_layers_of_blocks_are_gone_and_it_is_said_what_to_use():
+    with pytest.raises(ValueError, match=r"reuse='layers:2' is gone: .* Use 'output' with a forecast or a gate"):
+        fd.PropagationConfig(reuse="layers:2")
 
 
 def test_more_blocks_than_there_are_are_refused_when_that_is_enabled():

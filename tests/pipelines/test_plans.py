@@ -16,16 +16,12 @@ PLANS = [
     ("decoder:1", 2),
     ("deep:1", 0),
     ("deep:1", 1),
-    ("layers:2", 1),
     ("output", 0),
     ("output", 1),
 ]
 
 TRANSFORMERS = ("dit", "pixart-alpha", "hunyuan-dit")
-IMPOSSIBLE = {  # a transformer has no levels; layers of other networks do not take one skip each
-    *(("deep:1", name) for name in TRANSFORMERS),
-    *(("layers:2", name) for name in (*TRANSFORMERS, "kandinsky-3", "controlnet-xs-xl", "audio-ldm-2")),
-}
+IMPOSSIBLE = {("deep:1", name) for name in TRANSFORMERS}  # they have no levels
 
 
 QUICK = {

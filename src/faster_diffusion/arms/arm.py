@@ -39,7 +39,7 @@ class Arm:
         - ``steps:N``: as many steps of the pipeline's own solver, or ``SOLVER:N`` of another (``dpm++:20``);
         - key steps: ``paper``, ``uniform:4``, another preset, or step indices ``0,1,2,5``; with them ``sequential`` or
           ``parallel:N`` (at most N steps decoded at once), ``noise``, ``noise:ALPHA`` or ``noise:auto``, what is reused
-          (``decoder:N``, ``deep:N``, ``layers:N``, ``output``), ``forecast:DEGREE`` or ``forecast:DEGREE:DAMPING``,
+          (``decoder:N``, ``deep:N``, ``output``), ``forecast:DEGREE`` or ``forecast:DEGREE:DAMPING``,
           ``gate:TOLERANCE`` or ``gate:TOLERANCE:LONGEST``, ``guidance:FRACTION`` (``guidance_until``), and
           ``corrected:FILE``, the correction of a profile;
         - third-party methods: ``deepcache:INTERVAL`` or ``deepcache:INTERVAL:BRANCH``, ``tome:RATIO`` or

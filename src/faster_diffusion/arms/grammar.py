@@ -189,7 +189,7 @@ def _fraction(part: str, arguments: list[str]) -> float:
 
 HELP = (
     "Join by +: baseline; steps:N or a solver with its steps (dpm++:20); key steps (paper, uniform:4, progressive, "
-    "all, 0,1,2,5) with output, decoder:N, deep:N or layers:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
+    "all, 0,1,2,5) with output, decoder:N or deep:N, forecast:1 or forecast:2:0.8, gate:0.05, guidance:0.7, "
     "corrected:fitted.json, sequential, parallel:N, noise, noise:0.003 or noise:auto; deepcache:5, tome:0.5, tgate:10; "
     "or alone, profile:FILE."
 )

@@ -7,9 +7,8 @@ within one marked step, and what outlives the step must be copied. Whether what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -30,28 +29,17 @@ def is_compiled(root: nn.Module) -> bool:
     return any(_is_compiled(module) for module in root.modules())
 
 
-def compiled_around(network: nn.Module, stages: Iterable[str]) -> list[nn.Module]:
-    """The compiled parts of a network within which any of these stages, by name, lie."""
-    holders = {path for stage in stages for path in accumulate(stage.split(".")[:-1], "{}.{}".format)}
-    return [module for module in map(network.get_submodule, sorted(holders)) if _is_compiled(module)]
-
-
 @contextmanager
-def eager_around(network: nn.Module, stages: Iterable[str]) -> Iterator[None]:
-    """Within it, the network and its parts within which these stages lie run as they were before being compiled.
+def eager_around(network: nn.Module) -> Iterator[None]:
+    """Within it, a network runs as it was before being compiled; its stages stay compiled.
 
-    They would be traced with what takes the stages' place, and anew for everything that does.
+    It would be traced with what takes the stages' place, and anew for everything that does.
     """
     with ExitStack() as stack:
-        holders = compiled_around(network, stages)
-        for module in (network, *holders):
-            for link in list(links(module)):
-                if link.eager is not None:
-                    stack.callback(setattr, link.holder, link.attribute, link.function)
-                    setattr(link.holder, link.attribute, link.eager)
-        for module in holders:
-            stack.callback(setattr, module, "_compiled_call_impl", module._compiled_call_impl)
-            module._compiled_call_impl = None
+        for link in list(links(network)):
+            if link.eager is not None:
+                stack.callback(setattr, link.holder, link.attribute, link.function)
+                setattr(link.holder, link.attribute, link.eager)
         yield
 
 

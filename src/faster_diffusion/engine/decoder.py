@@ -15,7 +15,7 @@ from ..options.config import PropagationConfig
 from ..options.reuse import Split
 from .cache import CacheEntry
 from .call import NetworkCall, rebuild_like
-from .compiled import as_a_step, compiled_around, is_compiled, is_compiled_whole
+from .compiled import as_a_step, is_compiled, is_compiled_whole
 from .forward import Features, policies, run_partially
 from .once import WarnOnce
 from .tensors import map_tensors
@@ -133,15 +133,10 @@ class Decoder:
 
     def _check_compiled(self) -> None:
         if is_compiled_whole(self._root):
-            what = "The network is compiled as a whole"
-        elif compiled_around(self._network, self._split.stages):
-            what = "Blocks are compiled that the plan cuts into layers"
-        else:
-            return
-        self._warn(
-            f"{what}; steps that keep or reuse features run eagerly there. "
-            "network.compile_repeated_blocks() keeps the speed of both."
-        )
+            self._warn(
+                "The network is compiled as a whole; steps that keep or reuse features run eagerly there. "
+                "network.compile_repeated_blocks() keeps the speed of both."
+            )
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

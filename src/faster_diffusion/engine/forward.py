@@ -59,8 +59,6 @@ def policies(network: nn.Module, layout: Layout, split: Split, wide: bool) -> di
     encoder = stage_names(network)[0]
     entrances = layout.entrances or split.kept[:1]
     read = {*encoder, split.kept[-1]}  # of kept decoder blocks, only the last one's output is read
-    if split.kept[0] not in encoder:
-        read.update(split.kept)  # layers of blocks: what lies between them in a block reads their outputs
     found = {}
     for name in split.kept:
         narrow: tuple[Argument, ...] = (layout.shared,)
@@ -208,5 +206,5 @@ def _stand_ins(network: nn.Module, calls: dict[str, StageCall]) -> Iterator[None
             assert stage is not None
             modules[attribute] = _StandIn(name, stage, call)
             stack.callback(modules.__setitem__, attribute, stage)
-        stack.enter_context(eager_around(network, calls))
+        stack.enter_context(eager_around(network))
         yield

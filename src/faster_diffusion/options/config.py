@@ -31,8 +31,8 @@ class PropagationConfig:
             [`PriorNoise`] is mixed in whatever the network; ``None`` leaves it out. Without effect in a run in which
             every step is key.
         reuse: what a step that is not key reuses: ``"encoder"``, the paper's; ``"decoder:N"``, N blocks of the decoder
-            too; ``"deep:N"`` or ``"layers:N"``, all but the N outermost blocks or layers, which then see the latent of
-            the step, so that steps cannot be decoded together; ``"output"``, the prediction itself, for any network.
+            too; ``"deep:N"``, all but the N outermost blocks, which then see the latent of the step, so that steps
+            cannot be decoded together; ``"output"``, the prediction itself, for any network.
         forecast: carries what is reused on to its step from the last key steps: 1 or a [`Forecast`] linearly, 2 with a
             parabola; ``None`` copies it, as the paper does.
         gate: makes steps key while sampling, besides ``key_steps``, so that predictions drift no further than this

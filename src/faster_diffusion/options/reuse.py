@@ -6,20 +6,18 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..models.layers import layers
 from ..models.layout import unwrap
 from ..models.stages import layout_of, stage_names
 
 _HELP = (
     "Use 'encoder' (the paper's), 'decoder:N' (the first N blocks of the decoder too), 'deep:N' (all but the "
-    "outermost N blocks of encoder and decoder), 'layers:N' (all but the last N layers of the decoder, and what their "
-    "skips come from), or 'output' (the whole network)."
+    "outermost N blocks of encoder and decoder), or 'output' (the whole network)."
 )
 
 
 @dataclass(frozen=True)
 class Split:
-    """The stages of a network, or layers of them, in the order in which they run."""
+    """The stages of a network, in the order in which they run."""
 
     before: tuple[str, ...]  # computed at every step, on the latent of the step
     kept: tuple[str, ...]  # computed at key steps
@@ -37,8 +35,7 @@ class Reuse:
 
     ``encoder`` is encoder propagation (Sec. 3.2 of arXiv 2312.09608). ``decoder:N`` goes further into the decoder.
     ``deep:N`` keeps the deep part of a UNet and runs the outermost blocks on the latent of the step, as DeepCache
-    (arXiv 2312.00858) does; ``layers:N`` the same by layers, of which blocks have several (its branch b is N = b + 1).
-    ``output`` runs nothing: worth it with a forecast only.
+    (arXiv 2312.00858) does. ``output`` runs nothing: worth it with a forecast only.
     """
 
     kind: str = "encoder"
@@ -56,8 +53,12 @@ class Reuse:
         kind, _, blocks = spec.strip().partition(":") if isinstance(spec, str) else ("", "", "")
         if kind in ("encoder", "output") and not blocks:
             return cls(kind)
-        if kind in ("decoder", "deep", "layers") and blocks.isdecimal() and int(blocks) > 0:
+        if kind in ("decoder", "deep") and blocks.isdecimal() and int(blocks) > 0:
             return cls(kind, int(blocks))
+        if kind == "layers":
+            raise ValueError(
+                f"reuse={spec!r} is gone: at no cost was it the best. Use 'output' with a forecast or a gate."
+            )
         raise ValueError(f"reuse={spec!r} is not understood. {_HELP}")
 
     def split(self, network: nn.Module) -> Split:
@@ -71,8 +72,6 @@ class Reuse:
             return Split((), (*encoder, *decoder), ())
         if self.kind == "deep":
             return self._deep(network, encoder, decoder)
-        if self.kind == "layers":
-            return self._layers(network, encoder, decoder)
         if self.blocks >= len(decoder):
             raise ValueError(
                 f"reuse={str(self)!r} leaves no block of the decoder of {type(unwrap(network)).__name__}, which has "
@@ -90,26 +89,5 @@ class Reuse:
         first, last = encoder.index(levels[self.blocks]), len(decoder) - self.blocks
         return Split(tuple(encoder[:first]), (*encoder[first:], *decoder[:last]), tuple(decoder[last:]))
 
-    def _layers(self, network: nn.Module, encoder: list[str], decoder: list[str]) -> Split:
-        stem = [name for name in encoder if "." not in name and not name.startswith("mid")]
-        down = [layer for name in encoder if "." in name for layer in layers(network, name)]
-        up = [layer for name in decoder for layer in layers(network, name, sampled=False)]
-        middle = [name for name in encoder if name.startswith("mid")]
-        if not layout_of(network).levels or len(up) != 1 + len(down):  # a layer takes one skip, one is the stem's
-            name = type(unwrap(network)).__name__
-            raise ValueError(f"reuse={str(self)!r} is not for {name}: its layers do not take one skip each.")
-        if self.blocks >= len(up):
-            raise ValueError(f"reuse={str(self)!r}: there are {len(up)} layers. Use at most 'layers:{len(up) - 1}'.")
-        fresh, kept = self.blocks - 1, len(up) - self.blocks
-        return Split(
-            (*stem, *_flat(down[:fresh])),
-            (*_flat(down[fresh:]), *middle, *_flat(up[:kept])),
-            tuple(_flat(up[kept:])),
-        )
-
     def __str__(self) -> str:
         return f"{self.kind}:{self.blocks}" if self.blocks else self.kind
-
-
-def _flat(rows: list[list[str]]) -> list[str]:
-    return [name for row in rows for name in row]
