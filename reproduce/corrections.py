@@ -25,8 +25,8 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
 from faster_diffusion.generation.sampling import Settings, sample
+from faster_diffusion.measuring import intervals
 from faster_diffusion.measuring.identity import versions
-from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import psnr
 from faster_diffusion.measuring.tables import markdown
@@ -83,7 +83,13 @@ def measure(
 
     def row(arm: Arm, images: Sequence[Image.Image], **more: Any) -> dict[str, Any]:
         values = [psnr(*pair) for pair in zip(images, reference, strict=True)]
-        return {"arm": arm.spec, "calls": arm.step_count, "psnr": fmean(values), "interval": bootstrap(values), **more}
+        return {
+            "arm": arm.spec,
+            "calls": arm.step_count,
+            "psnr": fmean(values),
+            "interval": intervals.mean(values),
+            **more,
+        }
 
     def corrected(arm: Arm, place: bool) -> dict[str, Any]:
         config = fit_to(path(), pipe, arm, held_out=0, place=place).config

@@ -22,7 +22,7 @@ from faster_diffusion.analysis import Placement, analyze
 from faster_diffusion.analysis.suggest import place
 from faster_diffusion.generation.prompts import embedded_prompts
 from faster_diffusion.generation.sampling import AsItIs, Settings, sample
-from faster_diffusion.measuring.intervals import bootstrap
+from faster_diffusion.measuring import intervals
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import decibels, mean_square_error, psnr
 from faster_diffusion.measuring.tables import markdown
@@ -104,7 +104,7 @@ def _fidelity(images: Sequence[Image.Image], original: Sequence[Image.Image]) ->
     values = [psnr(*pair) for pair in pairs]
     return {
         "psnr": fmean(values),
-        "psnr_interval": bootstrap(values),
+        "psnr_interval": intervals.mean(values),
         "psnr_of_mean_error": decibels(fmean(mean_square_error(*pair) for pair in pairs)),
         "worst": min(values),
     }

@@ -22,8 +22,8 @@ from faster_diffusion.arms import Arm
 from faster_diffusion.files import write_json
 from faster_diffusion.generation.prompts import embedded_prompts
 from faster_diffusion.generation.sampling import Settings, sample
+from faster_diffusion.measuring import intervals
 from faster_diffusion.measuring.identity import versions
-from faster_diffusion.measuring.intervals import bootstrap
 from faster_diffusion.measuring.machine import machine
 from faster_diffusion.measuring.pixels import psnr
 from faster_diffusion.measuring.tables import markdown
@@ -81,7 +81,13 @@ def main() -> None:
         images, calls = sampled(spec)
         values = [psnr(*pair) for pair in zip(images, reference, strict=True)]
         rows.append(
-            {"arm": spec, "calls": fmean(calls), "psnr": fmean(values), "interval": bootstrap(values), "each": values}
+            {
+                "arm": spec,
+                "calls": fmean(calls),
+                "psnr": fmean(values),
+                "interval": intervals.mean(values),
+                "each": values,
+            }
         )
         about = {"model": options.model, "guidance": options.guidance, "reference": REFERENCE, "prompts": len(prompts)}
         write_json(path, {**about, "machine": machine(), "versions": versions(), "rows": rows})

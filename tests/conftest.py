@@ -10,14 +10,14 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import pytest
 
-from specimens.rows import KINDS
+from specimens.rows import KINDS, QUICK
 from specimens.rows.common import Row
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Pipelines that have their kind of network from another one of the table are slow tests: those see the same."""
+    """Of the table's pipelines one for each kind of network runs by default, in most tests a few of those."""
     for item in items:
         row = getattr(item, "callspec", None) and item.callspec.params.get("row")
-        if isinstance(row, Row) and row.name not in KINDS:
+        if isinstance(row, Row) and row.name not in (KINDS if item.path.stem == "test_matrix" else QUICK):
             item.add_marker(pytest.mark.slow)

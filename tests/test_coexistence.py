@@ -47,6 +47,7 @@ SWITCHES = {
     "fused QKV": lambda pipe: pipe.fuse_qkv_projections(vae=False),
     "channels last": lambda pipe: pipe.unet.to(memory_format=torch.channels_last),
 }
+QUICK = {"model offload", "LoRA", "FreeU", "attention slicing"}
 MODES = pytest.mark.parametrize("parallel", [True, False], ids=["parallel", "sequential"])
 
 
@@ -63,7 +64,7 @@ def images(switch, enabled_first, **options):
 
 @pytest.fixture(
     params=[
-        pytest.param(name, id=name.replace(" ", "-"), marks=pytest.mark.slow if name == "sequential offload" else ())
+        pytest.param(name, id=name.replace(" ", "-"), marks=() if name in QUICK else pytest.mark.slow)
         for name in SWITCHES
     ]
 )

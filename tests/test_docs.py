@@ -23,7 +23,7 @@ def test_every_table_is_made_from_the_raw_results(page):
 
 def test_every_raw_result_is_shown():
     text = "".join(page.read_text() for page in figures.PAGES)
-    names = {"flops", "speed", "fidelity", "pipelines", "key_steps", "compiled", "corrections", "forecasts"}
+    names = {"flops", "speed", "fidelity", "pipelines", "key_steps", "compiled", "corrections", "forecasts", "parts"}
     for name in names:
         assert f"<!-- table {name} -->" in text
     assert {path.stem.partition("-")[0] for path in figures.RESULTS.glob("*.json")} <= names

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -58,6 +59,18 @@ def test_another_process_is_told_who_holds_a_lock_and_gets_it_when_that_has_died
         other.wait()
         with files.locked(path):
             assert f"process {os.getpid()} on" in next(tmp_path.iterdir()).read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_holds_a_lock_may_ask_again_and_another_thread_may_not(tmp_path):
+    with files.locked(tmp_path), files.locked(tmp_path), ThreadPoolExecutor(1) as other:
+
+        def ask():
+            with files.locked(tmp_path):
+                pass
+
+        with pytest.raises(BlockingIOError, match=f"is being written by process {os.getpid()}"):
+            other.submit(ask).result()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,3 +26,6 @@ KINDS = {
     *("text-to-video", "animate-diff", "stable-video-diffusion", "image-to-video", "kandinsky-3", "audio-ldm-2"),
     *("dit", "pixart-alpha", "hunyuan-dit", "text-to-video-zero"),
 }
+
+# Of these the ones that run fast, and differ most.
+QUICK = {"stable-diffusion", "unconditional-ddpm", "controlnet", "t2i-adapter", "kandinsky-3", "dit"}

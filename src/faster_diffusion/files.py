@@ -8,10 +8,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from typing import IO, Any
 
 PART = ".part"  # how the name of an unfinished one ends
 LOCK = ".lock"  # how the name of a lock ends
+
+_holders: dict[Path, int] = {}  # the thread of this process that holds a lock
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -63,19 +66,24 @@ def _is_alive(process: int) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Within it no other process holds this folder, or this file, which need not be there.
+    """Within it no other process, and no other thread, holds this folder, or this file, which need not be there.
 
-    The system lets go of a lock with the process that holds it, however that ends.
+    Whoever holds it may ask again. The system lets go of a lock with the process that holds it, however that ends.
 
     Raises:
-        BlockingIOError: another process holds it; says which.
+        BlockingIOError: another one holds it; says which.
         OSError: the lock cannot be written.
     """
-    lock = path / LOCK if path.is_dir() else path.with_name(f".{path.name[:100]}{LOCK}")
+    lock = (path / LOCK if path.is_dir() else path.with_name(f".{path.name[:100]}{LOCK}")).absolute()
+    if _holders.get(lock) == get_ident():
+        yield
+        return
     file = _held(lock, path)
+    _holders[lock] = get_ident()
     try:
         yield
     finally:
+        del _holders[lock]
         lock.unlink(missing_ok=True)  # before it is let go, so that nobody can hold what is gone
         file.close()
 

@@ -83,7 +83,8 @@ def test_compare_writes_both_and_a_sheet(run, tiny_model, tmp_path):
     assert result.exit_code == 0
     assert "Origin Pipeline: " in result.stdout
     assert "Faster Diffusion: " in result.stdout
-    assert "PSNR" in result.stdout
+    assert "x.png  " in result.stdout
+    assert " dB to its original" in result.stdout
     assert read_settings(tmp_path / "x.png")["acceleration"] is not None
     assert read_settings(tmp_path / "x-original.png")["acceleration"] is None
     sheet = Image.open(tmp_path / "x-compare.png")

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from faster_diffusion.demo import scenes
 from faster_diffusion.generation.images import read_settings
-from specimens import toys
+from tests.evaluation import tiny
 
 from .test_errors import fails
 
@@ -46,7 +46,7 @@ def test_an_image_to_start_from(make, picture):
 
 
 def test_a_control_network_follows_a_picture(make, picture, tmp_path):
-    control = ControlNetModel.from_unet(toys.unet(), conditioning_embedding_out_channels=(4, 8))
+    control = ControlNetModel.from_unet(tiny.pipeline().unet, conditioning_embedding_out_channels=(4, 8))
     for name, parameter in control.named_parameters():
         if not parameter.any() and "controlnet" in name:
             parameter.data += 0.1
@@ -86,7 +86,7 @@ def test_a_model_that_makes_pictures_larger_takes_one_as_it_is(run, tmp_path):
 
 
 def test_a_lora_at_a_weight(make, tmp_path):
-    unet = toys.unet()
+    unet = tiny.pipeline().unet
     unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"]))
     state = get_peft_model_state_dict(unet)
     generator = torch.Generator().manual_seed(0)

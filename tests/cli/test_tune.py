@@ -7,6 +7,7 @@ import pytest
 
 import faster_diffusion as fd
 from faster_diffusion.cli import tune as command_module
+from faster_diffusion.cli.errors import CliError
 from tests.evaluation import tiny
 from tests.tuning.tiny import SPACE
 
@@ -43,3 +44,18 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(run, tmp_path):
 
 def test_a_model_that_is_not_embedded_needs_prompts(run, tiny_model):
     assert "This model needs --prompts" in run("tune", tiny_model).stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"), [((None, None), 2), ((3, None), 3), ((None, 3), 2), ((3, 2), 3), ((4, 1), 4), ((1, 1), 1)]
+)
+def test_as_many_prompts_choose_and_confirm_as_are_asked_for(asked, chosen):
+    assert command_module._choosing(5, *asked, "file") == chosen
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "needed"), [(1, (None, None), "1 to choose by and 1"), (5, (3, 3), "3 to choose by and 3")]
+)
+def test_too_few_prompts_are_named(count, asked, needed):
+    with pytest.raises(CliError, match=f"file has {count} prompts?; tuning needs {needed} to confirm with"):
+        command_module._choosing(count, *asked, "file")

@@ -94,7 +94,8 @@ def test_costs_are_told_relative_to_the_baseline_arm(run):
 
 
 def arm(name, kind, seconds, psnr):
-    return ArmResult(name, name, kind, None, {"call_seconds": Value(seconds), "psnr": Value(psnr)})
+    each = tuple(psnr + spread for spread in range(-4, 5))
+    return ArmResult(name, name, kind, None, {"call_seconds": Value(seconds), "psnr": Value(psnr, None, each)})
 
 
 def said(run, *arms):
@@ -118,6 +119,28 @@ def test_where_ours_is_nearer_than_all_that_is_as_fast_it_is_said_too(run):
     assert "stay nearer than fewer steps that cost no more: uniform:2." in text
     assert "stay nearer than third-party methods that cost no more: uniform:2." in text
     assert "lose to" not in text
+
+
+def test_what_chance_explains_is_no_victory(run):
+    ours, theirs = arm("paper", KEY_STEPS, 0.6, 30.0), arm("steps:25", FEWER_STEPS, 0.5, 34.0)
+    few = [
+        replace(one, values={**one.values, "psnr": Value(30.0, None, one.values["psnr"].each[:3])})
+        for one in (ours, theirs)
+    ]
+    text = said(run, *few)
+    assert "lose to" not in text
+    assert "Not to be told from fewer steps that cost no more, on 3 prompts, too few for any difference" in text
+
+
+def test_the_distance_of_few_images_is_not_put_in_front_of_a_reader(run):
+    text = report.markdown(run.found)
+    assert run.found.arm("paper").values["fid"].value > 0
+    assert all("FID" not in table.headings for table in tables(run.found))
+    assert "fid" not in plots.plotted(run.found)
+    assert (
+        "- FID to baseline, FID to finer, KID to baseline, KID to finer: mostly noise with 3 images; from 100 on"
+        in text
+    )
 
 
 def test_slower_arms_beat_nobody(run):
@@ -144,9 +167,9 @@ def test_a_difference_is_told_only_if_it_is_more_than_chance(run):
         return ArmResult(name, name, "baseline", None, values)
 
     arms = (
-        scored("baseline", 0.1, 0.5, 0.9, 0.3),
-        scored("worse", 0.0, 0.4, 0.8, 0.2),
-        scored("mixed", 0.3, 0.3, 0.9, 0.2),
+        scored("baseline", *(0.1, 0.5, 0.9, 0.3) * 2),
+        scored("worse", *(0.0, 0.4, 0.8, 0.2) * 2),
+        scored("mixed", *(0.3, 0.3, 0.9, 0.2) * 2),
     )
     found = replace(run.found, arms=arms, columns=columns)
     text = " ".join(sentences(found, tables(found)[-1]))

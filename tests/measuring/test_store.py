@@ -107,7 +107,7 @@ def test_only_what_is_missing_is_drawn(tmp_path):
         ({"settings": {"steps": 6}}, "settings steps is 6, there 5"),
         ({"settings": {}}, "settings steps is none, there 5"),
         ({"arms": {"baseline": "baseline"}}, 'arms ours: all of it is none, there "paper\\+noise"'),
-        ({"arms": dict(reversed(ARMS.items()))}, "arms are in another order"),
+        ({"arms": {"baseline": "baseline", "ours: all of it": "all"}}, 'ours: all of it is "all", there "paper'),
         ({"prompts": manifest()["prompts"][:3]}, "prompts are 3, there 7"),
         (
             {"prompts": [{"prompt": "other", "seed": 0}, *manifest()["prompts"][1:]]},
@@ -122,6 +122,42 @@ def test_another_run_is_refused_with_what_differs(tmp_path, changes, said):
     with pytest.raises(ValueError, match=f"holds another evaluation: .*{said}"):
         Store(tmp_path, manifest(**changes), 3)
     assert content(tmp_path) == before
+
+
+def test_more_arms_and_more_prompts_go_on_with_what_is_there(tmp_path):
+    run(tmp_path, 3)
+    before = content(tmp_path)
+    more = [*manifest()["prompts"], {"prompt": "one more", "seed": 9}]
+    grown = Store(tmp_path, manifest(arms={"new": "all", **ARMS}, prompts=more), 3)
+    undone = {arm: [batch for batch in grown.batches if not grown.done(arm, batch)] for arm in ("new", *ARMS)}
+    assert undone["new"] == grown.batches
+    assert undone["baseline"] == undone["ours: all of it"] == [range(6, 8)]  # the last batch was shorter
+    after = content(tmp_path)
+    assert all(after[path] == whole for path, whole in before.items() if path.name != "manifest.json")
+
+
+def test_what_was_not_all_of_it_is_not_gone_on_with(tmp_path):
+    run(tmp_path, 3)
+    Store(tmp_path, manifest(arms={**ARMS, "new": "all"}), 3)
+    with pytest.raises(ValueError, match='arms new is none, there "all"'):
+        Store(tmp_path, manifest(), 3)
+
+
+@pytest.mark.parametrize("name", ["00004.png", "batch-00003.json"])
+def test_a_torn_file_is_drawn_anew_and_no_other(tmp_path, name):
+    run(tmp_path, 3)
+    whole = content(tmp_path)
+    (path,) = tmp_path.glob(f"arms/01*/{name}")
+    path.write_bytes(path.read_bytes()[:-5])
+    assert run(tmp_path, 3) == [("ours: all of it", range(3, 6))]
+    assert content(tmp_path) == whole
+
+
+def test_a_torn_manifest_is_named(tmp_path):
+    run(tmp_path, 3)
+    (tmp_path / "manifest.json").write_text('{"arms": ')
+    with pytest.raises(ValueError, match="manifest.json is broken, so that nothing tells what the folder holds"):
+        Store(tmp_path, manifest(), 3)
 
 
 def test_a_run_of_an_earlier_version_which_called_the_baseline_untouched_is_gone_on_with(tmp_path):

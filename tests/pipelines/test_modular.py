@@ -19,6 +19,8 @@ import faster_diffusion as fd
 from specimens.rows.common import STEPS
 from specimens.rows.xl import pooled, xl
 
+pytestmark = pytest.mark.slow
+
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}
 BLOCKS = "mid_block.attentions.0.transformer_blocks"

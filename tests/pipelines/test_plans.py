@@ -24,23 +24,7 @@ TRANSFORMERS = ("dit", "pixart-alpha", "hunyuan-dit")
 IMPOSSIBLE = {("deep:1", name) for name in TRANSFORMERS}  # they have no levels
 
 
-QUICK = {
-    "stable-diffusion",
-    "xl",
-    "unconditional-ddpm",
-    "controlnet",
-    "t2i-adapter",
-    "kandinsky-3",
-    "dit",
-    "pixart-alpha",
-}
-
-
-def parameter(row):
-    return pytest.param(row, id=row.name, marks=() if row.name in QUICK else pytest.mark.slow)
-
-
-@pytest.fixture(scope="module", params=[parameter(row) for row in ROWS if row.name in KINDS])
+@pytest.fixture(scope="module", params=[row for row in ROWS if row.name in KINDS], ids=lambda row: row.name)
 def row(request):
     return request.param
 
@@ -81,7 +65,7 @@ def test_the_untouched_pipeline_comes_back(row, pipe):
 GUIDED = ("stable-diffusion", "xl", "controlnet", "t2i-adapter", "text-to-video", "animate-diff", "kandinsky-3", "dit")
 
 
-@pytest.mark.parametrize("row", [parameter(row) for row in ROWS if row.name in GUIDED], indirect=True)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name in GUIDED], ids=lambda row: row.name, indirect=True)
 @pytest.mark.parametrize("reuse", ["encoder", "output"])
 def test_without_the_unconditional_half_late_in_sampling_it_is_the_oracle_s_result(row, pipe, reuse):
     expected = oracle.sample(row, pipe, KEYS, reuse, 1, until=0.5)

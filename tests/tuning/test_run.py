@@ -111,7 +111,7 @@ def hurried(tmp_path_factory):
     """A tuning without time for plans, of texts; with the pipeline, and what that drew before."""
     pipe, folder = evaluated.pipeline(), tmp_path_factory.mktemp("hurried")
     before = pipe.scheduler, toys.sample(pipe)
-    found = tiny.run(folder, pipe=pipe, prompts=["a", "b"], seed=5, budget_minutes=0, rounds=1)
+    found = tiny.run(folder, pipe=pipe, prompts=["a", "b"], calibration=1, seed=5, budget_minutes=0, rounds=1)
     return found, folder, pipe, before
 
 
@@ -252,6 +252,12 @@ def test_another_tuning_does_not_go_on_from_it(run):
         tiny.run(run.folder, settings=Settings((6,), 4.0, batch_size=1))
 
 
+@pytest.mark.parametrize("calibration", [0, 4])
+def test_prompts_are_left_to_confirm_with_or_it_is_said(tmp_path, calibration):
+    with pytest.raises(ValueError, match=f"calibration={calibration} of 4 prompts leaves none .* at most 3"):
+        tiny.run(tmp_path, calibration=calibration)
+
+
 def test_one_prompt_is_not_enough(tmp_path):
     with pytest.raises(ValueError, match="two prompts or more"):
         tiny.run(tmp_path, prompts=["a"])
@@ -266,12 +272,18 @@ def test_a_record_is_there_whole_or_not_at_all(tmp_path):
     assert [path.suffix for path in (tmp_path / "fidelity").iterdir()] == [".json"]
 
 
-@pytest.mark.parametrize(("held_out", "marked"), [(34.0, True), (36.0, False)])
+@pytest.mark.parametrize(("held_out", "marked"), [((36.0, (34.9, 37.1)), True), ((36.0, (35.0, 37.0)), False)])
 def test_a_profile_that_held_out_prompts_do_not_confirm_is_marked(run, held_out, marked):
     arm = next(point for point in run.found.points if point.kind == PLAN)
-    point = replace(arm, psnr=Figure(37.0, (35.5, 38.0)), held_out=Figure(held_out, None))
+    point = replace(arm, psnr=Figure(37.0, (35.5, 38.0)), held_out=Figure(*held_out))
     made = profiles.profile(evaluated.pipeline(), run.found, "fastest-at-35dB.json", point)
-    assert any("NOT CONFIRMED: 34.0 dB" in note for note in made.notes) == marked
+    assert (
+        any(
+            "NOT CONFIRMED: 36.0 [34.9, 37.1] dB on held-out prompts, for 35 dB promised." in note
+            for note in made.notes
+        )
+        == marked
+    )
     assert made.measured["held_out_keeps_promise"] is not marked
 
 

@@ -59,7 +59,7 @@ def demo(
     }
 
     typer.echo(both.speed())
-    typer.echo(f"Same image: PSNR {min(both.psnr):.1f} to {max(both.psnr):.1f} dB, mean {fmean(both.psnr):.1f} dB")
+    typer.echo(both.fidelity())
     for name, agreement in agreements.items():
         typer.echo(f"{name.capitalize()}: {agreement}")
     shown = {
@@ -70,7 +70,7 @@ def demo(
         "acceleration": asdict(acceleration),
         "original_time": both.original_time.to_dict(),
         "accelerated_time": both.accelerated_time.to_dict(),
-        "psnr": both.psnr,
+        "psnr": [None if psnr == float("inf") else psnr for psnr in both.psnr],  # none: identical
         "agreement": {name: asdict(agreement) for name, agreement in agreements.items()},
     }
     images.save(both.sheet(f"scenes, {type(pipe.scheduler).__name__}, {steps} steps"), out, shown)

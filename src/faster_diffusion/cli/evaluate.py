@@ -16,7 +16,7 @@ from ..evaluation import METRICS, Judges, report
 from ..evaluation import evaluate as run
 from ..evaluation.dry_run import Model, requirements
 from ..evaluation.features import EMBEDDED
-from ..evaluation.line_up import DEFAULT_ARMS, line_up
+from ..evaluation.line_up import default_arms, line_up
 from ..generation import checks, loading
 from ..generation.errors import FetchError
 from ..generation.prompts import repeated
@@ -86,7 +86,7 @@ def evaluate(
     if guidance is None and embedded:
         guidance = demo.GUIDANCE_SCALE
     names, counts = _chain(model, then or (), steps)
-    contest = line_up(_arms(arm or (), arms, profile or ()) or DEFAULT_ARMS, reference or ())
+    contest = line_up(_arms(arm or (), arms, profile or ()) or default_arms(steps), reference or ())
     wanted = repeated(prompts_for(model, prompts, count, seed), num_images)
     settings = Settings(counts, guidance, negative, height, width, batch_size, frames)
     judges = Judges(

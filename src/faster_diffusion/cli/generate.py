@@ -14,6 +14,7 @@ from ..generation.prompts import Prompt, numbered
 from ..generation.sampling import Settings, quiet, sample
 from ..generation.steering import Steering
 from ..generation.tokens import warn_of_cuts
+from ..measuring.pixels import in_words
 from ..models import schedulers
 from . import options, ways, writing
 from .errors import CliError, one_line
@@ -173,7 +174,7 @@ def _save_comparison(both: comparison.Comparison, planned: Sequence[Planned], ti
     for one, before, after, decibels in zip(planned, both.original, both.accelerated, both.psnr, strict=True):
         images.save(after, one.path, dict(one.settings))
         images.save(before, _original(one.path), {**one.settings, "acceleration": None})
-        typer.echo(f"{one.path}  PSNR {decibels:.1f} dB")
+        typer.echo(f"{one.path}  {in_words(decibels)} to its original")
     sheet = _sheet(planned)
     images.save(both.sheet(title), sheet.path, dict(sheet.settings))
     typer.echo(f"{sheet.path}\n{both.speed()}")

@@ -20,6 +20,8 @@ from . import options, outputs
 from .errors import CliError, one_line
 from .prompts import prompts_for
 
+_CHOOSE, _CONFIRM = 16, 32  # prompts, unless it is said
+
 
 @one_line
 def tune(
@@ -27,8 +29,10 @@ def tune(
     prompts: Annotated[
         Path | None, typer.Option(help="Text, .jsonl, COCO captions (.json), or a folder of pictures with captions.")
     ] = None,
-    calibration: Annotated[int, typer.Option(min=1, help="Prompts that choose.")] = 16,
-    held_out: Annotated[int, typer.Option(min=1, help="Prompts after these that confirm.")] = 32,
+    calibration: Annotated[int | None, typer.Option(min=1, help="Prompts that choose; 16 if there are enough.")] = None,
+    held_out: Annotated[
+        int | None, typer.Option(min=1, help="Prompts after these that confirm; 32 if there are enough.")
+    ] = None,
     min_psnr: Annotated[float, typer.Option(help="Fidelity that a profile is wanted for, in dB.")] = 35.0,
     max_seconds: Annotated[
         float | None, typer.Option(min=0, help="Seconds of a call within which the best is wanted too.")
@@ -66,9 +70,8 @@ def tune(
     embedded = model in demo.available()
     if guidance is None and embedded:
         guidance = demo.GUIDANCE_SCALE
-    wanted = prompts_for(model, prompts, calibration + held_out, seed)
-    if len(wanted) < 2:
-        raise CliError(f"{prompts} has {len(wanted)} prompt; tuning needs some to choose by and some to confirm with.")
+    wanted = prompts_for(model, prompts, (calibration or _CHOOSE) + (held_out or _CONFIRM), seed)
+    choosing = _choosing(len(wanted), calibration, held_out, prompts or model)
     pipe = loading.load(model, dtype, device)
     if scheduler is not None:
         pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
@@ -78,7 +81,7 @@ def tune(
         wanted,
         out=out,
         settings=Settings((steps,), guidance, negative, height, width, batch_size),
-        calibration=calibration,
+        calibration=choosing,
         min_psnr=min_psnr,
         max_seconds=max_seconds,
         budget_minutes=budget_minutes,
@@ -89,6 +92,16 @@ def tune(
         progress=sys.stderr.isatty(),
     )
     typer.echo(f"{report.markdown(found)}\nProfiles: {out / 'profiles'}; picture: {out / 'pareto-front.png'}")
+
+
+def _choosing(count: int, calibration: int | None, held_out: int | None, source: object) -> int:
+    """How many of ``count`` prompts choose: as many as are asked for, and leave as many as are asked for."""
+    if calibration is None:
+        calibration = min(_CHOOSE, count // 2 if held_out is None else count - held_out)
+    if calibration < 1 or count - calibration < (held_out or 1):
+        needed = f"{max(calibration, 1)} to choose by and {held_out or 1} to confirm with"
+        raise CliError(f"{source} has {count} prompt{'s' * (count != 1)}; tuning needs {needed}.")
+    return calibration
 
 
 def _check_reference(spec: str) -> None:

@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from ..arms import Arm
 
 BASELINE = Arm()
-DEFAULT_ARMS = (
-    *("baseline", "paper", "paper + noise", "uniform:4", "steps:25"),
-    *("dpm++:20", "dpm++:10", "dpm++-karras:20", "dpm++-karras:10", "unipc-karras:20"),
-)
+
+_FRACTIONS = {"steps": (0.5,), "dpm++": (0.4, 0.2), "dpm++-karras": (0.4, 0.2), "unipc-karras": (0.4,)}  # of all steps
 
 # What an arm does
 AS_IT_IS = "baseline"
 FEWER_STEPS = "fewer steps"  # or as many of another solver
 KEY_STEPS = "key steps"
 THIRD_PARTY = "third-party method"
+
+
+def default_arms(steps: int) -> list[str]:
+    """What is judged beside a run of ``steps`` unless it is said: the paper's plan, a plainer one, and fewer steps."""
+    fewer = [
+        f"{solver}:{round(fraction * steps)}"
+        for solver, fractions in _FRACTIONS.items()
+        for fraction in fractions
+        if 1 <= round(fraction * steps) < steps
+    ]
+    return ["baseline", "paper", "paper + noise", "uniform:4", *dict.fromkeys(fewer)]
 
 
 def line_up(arms: Sequence[Arm | str], references: Sequence[str] = ()) -> list[Arm]:

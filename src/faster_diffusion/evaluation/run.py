@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..files import write_json
+from ..files import locked, write_json
 from ..generation.filmstrip import cut
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, check_askable, frames_drawn
@@ -19,13 +19,13 @@ from ..measuring.store import Store
 from . import report
 from .interleaved import Turns
 from .judging import Judges
-from .line_up import BASELINE, DEFAULT_ARMS, kind_of, line_up
+from .line_up import BASELINE, default_arms, kind_of, line_up
 from .results import ArmResult, Evaluation
 
 
 def evaluate(
     pipe: Any,
-    arms: Sequence[Arm | str] = DEFAULT_ARMS,
+    arms: Sequence[Arm | str] = (),
     prompts: Sequence[Prompt] = (),
     settings: Settings | None = None,
     judges: Judges | None = None,
@@ -42,7 +42,8 @@ def evaluate(
     Args:
         pipe: a pipeline that generates images or videos from prompts or classes, and from pictures where prompts have a
             start; or several, each of which goes on from the images of the one before, such as DeepFloyd-IF's stages.
-        arms: ways of sampling (see ``Arm.parse``); the baseline is added if it is missing.
+        arms: ways of sampling (see ``Arm.parse``); the baseline is added if it is missing. By default the paper's plan
+            with and without noise, ``uniform:4``, and a half to a fifth of the steps by several solvers.
         prompts: see ``read_prompts`` and ``embedded_prompts``.
         out: a folder, which is made.
         name: the model's, for the reports.
@@ -51,12 +52,29 @@ def evaluate(
 
     Raises:
         ValueError: something is not understood, or ``out`` holds another evaluation.
+        BlockingIOError: another process is writing to ``out``.
         ImportError: the extra ``eval`` is not installed.
     """
     check_extra()
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _evaluate(pipe, arms, prompts, settings, judges, out, name, reports, progress)
+
+
+def _evaluate(
+    pipe: Any,
+    arms: Sequence[Arm | str],
+    prompts: Sequence[Prompt],
+    settings: Settings | None,
+    judges: Judges | None,
+    out: Path,
+    name: str,
+    reports: bool,
+    progress: bool,
+) -> Evaluation:
     pipes = list(pipe) if isinstance(pipe, (list, tuple)) else [pipe]
     settings, judges = settings or Settings(), judges or Judges()
-    contest = line_up(arms, judges.references)
+    contest = line_up(arms or default_arms(settings.steps[0]), judges.references)
     if not prompts:
         raise ValueError("There are no prompts.")
     if len(settings.steps) != len(pipes):

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from statistics import median
 from typing import Any
 
 from PIL import Image
 
-from ..measuring.pixels import psnr
+from ..measuring.pixels import in_words, psnr
 from ..measuring.timing import Timings, interleave
 from ..options.config import PropagationConfig
 from ..options.prior_noise import PriorNoise
@@ -18,6 +19,7 @@ from . import images, sampling
 from .prompts import Prompt
 
 WARM_UP_STEPS = 10
+ANOTHER = 25  # dB to the original below which a picture differs at a glance, in its background or a whole thing
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Comparison:
     def psnr(self) -> list[float]:
         """How near each accelerated image is to its original, in dB."""
         return [psnr(*pair) for pair in zip(self.accelerated, self.original, strict=True)]
+
+    def fidelity(self) -> str:
+        """How near the accelerated images are to the originals."""
+        low, middle, high = (in_words(each) for each in (min(self.psnr), median(self.psnr), max(self.psnr)))
+        if low == high:
+            return f"Fidelity to the originals: {low}"
+        others = sum(each < ANOTHER for each in self.psnr)
+        told = f"Fidelity to the originals: PSNR {low} to {high}, median {middle}"
+        return told + (f"; {others} of {len(self.psnr)} came out differently (below {ANOTHER} dB)" if others else "")
 
     def speed(self) -> str:
         """Both times and both speed-ups."""
@@ -63,7 +74,7 @@ class Comparison:
             f"Accelerated\n{self.accelerated_time.call_seconds:.2f} s",
         )
         columns = [
-            images.Column(pair, f"{prompt.text}\nseed {prompt.seed}, {decibels:.1f} dB")
+            images.Column(pair, f"{prompt.text}\nseed {prompt.seed}, {in_words(decibels)}")
             for *pair, prompt, decibels in zip(self.original, self.accelerated, self.wanted, self.psnr, strict=True)
         ]
         return images.sheet(rows, columns, f"{title}, {self.how}")

@@ -33,6 +33,11 @@ def psnr(image: Image.Image, reference: Image.Image) -> float:
     return decibels(mean_square_error(image, reference))
 
 
+def in_words(psnr: float) -> str:
+    """A PSNR as people read it: that of equal pictures is infinite."""
+    return "identical" if psnr == float("inf") else f"{psnr:.1f} dB"
+
+
 def ssim(image: Image.Image, reference: Image.Image) -> float:
     """Structural similarity (Wang et al. 2004), 1 for equal pictures: the mean over colours and all whole windows.
 

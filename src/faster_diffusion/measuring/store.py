@@ -6,7 +6,8 @@
     arms/00-baseline/flops.json
 
 Batches are the same consecutive prompts in every run, since an image may differ by rounding with its neighbours: one
-that was interrupted is generated anew as a whole. One process at a time works in a folder.
+that was interrupted, or of which a file is broken, is generated anew as a whole. A run may go on with more arms, and
+with more prompts after those that it had. One process at a time works in a folder.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any], batch_size: int) -> None:
-        check_resumable(folder, manifest)
+        manifest = _checked(folder, manifest)
         self.folder = folder
         self.count = len(manifest["prompts"])
         self._batch_size = batch_size
@@ -61,7 +62,7 @@ class Store:
 
     def done(self, arm: str, batch: range) -> bool:
         """Whether a batch need not be generated any more."""
-        return self.record(arm, _batch(batch)) is not None and all(self._path(arm, n).is_file() for n in batch)
+        return self.record(arm, _batch(batch)) is not None and all(_is_whole(self._path(arm, n)) for n in batch)
 
     def put(self, arm: str, batch: range, images: Sequence[Image.Image], record: Mapping[str, Any]) -> None:
         """Keeps a batch of images, and what sampling it took."""
@@ -88,12 +89,13 @@ class Store:
         write_json(self._folders[arm] / f"{name}.json", record)
 
     def record(self, arm: str, name: str) -> dict[str, Any] | None:
-        """A fact about an arm, if it is kept."""
+        """A fact about an arm, if it is kept and not broken."""
         path = self._folders[arm] / f"{name}.json"
-        if not path.is_file():
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
             return None
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return record
+        return record if isinstance(record, dict) else None
 
     def _path(self, arm: str, number: int) -> Path:
         return self._folders[arm] / f"{number:05d}.png"
@@ -105,12 +107,9 @@ def check_resumable(folder: Path, manifest: Mapping[str, Any]) -> None:
     Raises:
         ValueError: says what differs.
     """
-    path = folder / _MANIFEST
-    if not path.is_file():
+    was, now = _read(folder / _MANIFEST), _plain(manifest)
+    if not was:
         return
-    was, now = json.loads(path.read_text(encoding="utf-8")), _plain(manifest)
-    if isinstance(was.get("arms"), dict):
-        was["arms"] = current_specs(was["arms"])
     differences = list(_differences(was, now))
     if differences:
         more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
@@ -120,7 +119,46 @@ def check_resumable(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """A manifest, with the names of today; empty if there is none."""
+    if not path.is_file():
+        return {}
+    try:
+        was = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{path} is broken, so that nothing tells what the folder holds. Name another folder."
+        ) from None
+    if isinstance(was.get("arms"), dict):
+        was["arms"] = current_specs(was["arms"])
+    return was
+
+
+def _checked(folder: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The manifest of a run that may go on in a folder: of what is there, or of that and more arms or prompts.
+
+    Arms are in the order in which they came, so that each keeps its folder.
+    """
+    was, now = _read(folder / _MANIFEST), _plain(manifest)
+    prompts, arms = was.get("prompts", []), was.get("arms")
+    if isinstance(arms, dict) and arms.items() <= now["arms"].items() and now["prompts"][: len(prompts)] == prompts:
+        check_resumable(folder, {**now, "prompts": prompts, "arms": arms})
+        return {**now, "arms": {**arms, **now["arms"]}}
+    check_resumable(folder, manifest)
+    return manifest
+
+
 _MANIFEST = "manifest.json"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a picture is there, to its last byte."""
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError):  # what Pillow raises for a torn PNG
+        return False
+    return True
 
 
 def _png(image: Image.Image) -> bytes:

@@ -46,8 +46,8 @@ def promise(file: str, point: Point) -> float:
 
 
 def kept(file: str, point: Point) -> bool | None:
-    """Whether held-out prompts confirm what a profile promises."""
-    return None if point.held_out is None else point.held_out.value >= promise(file, point)
+    """Whether held-out prompts confirm what a profile promises: with their whole interval, not their mean alone."""
+    return None if point.held_out is None else point.held_out.low >= promise(file, point)
 
 
 def write(pipe: Any, found: Tuning, folder: Path) -> None:
@@ -80,7 +80,10 @@ def profile(pipe: Any, found: Tuning, file: str, point: Point) -> Profile:
     notes = [f"arm {shown(point.arm)}"]
     if point.held_out is not None and not confirmed:
         promised = f"{promise(file, point):g} dB promised"
-        notes.append(f"NOT CONFIRMED: {point.held_out.value:.1f} dB on held-out prompts, below the {promised}.")
+        ends = (
+            f" [{point.held_out.interval[0]:.1f}, {point.held_out.interval[1]:.1f}]" if point.held_out.interval else ""
+        )
+        notes.append(f"NOT CONFIRMED: {point.held_out.value:.1f}{ends} dB on held-out prompts, for {promised}.")
     if point.kind != PLAN:
         notes.append("No plan was faster than this at its fidelity.")
     steps = arm.steps(measured["baseline_steps"])

@@ -8,9 +8,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import numpy as np
-
-from ..measuring.intervals import Interval, bootstrap
+from ..measuring import intervals
+from ..measuring.intervals import Interval
 
 PLAN, FEWER_STEPS, OTHER = "plan", "fewer steps", "other method"
 
@@ -25,12 +24,12 @@ class Figure:
     @classmethod
     def mean(cls, values: Sequence[float]) -> Figure:
         """The mean of values, with its interval."""
-        return cls(fmean(values), bootstrap(values))
+        return cls(fmean(values), intervals.mean(values))
 
     @classmethod
     def median(cls, values: Sequence[float]) -> Figure:
         """The median of values, with its interval."""
-        return cls(median(values), bootstrap(values, np.median))
+        return cls(median(values), intervals.median(values))
 
     @property
     def low(self) -> float:

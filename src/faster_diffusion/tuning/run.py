@@ -42,7 +42,7 @@ def tune(
     *,
     out: str | Path,
     settings: Settings | None = None,
-    calibration: int = 16,
+    calibration: int | None = None,
     min_psnr: float = 35.0,
     max_seconds: float | None = None,
     budget_minutes: float | None = None,
@@ -61,8 +61,8 @@ def tune(
 
     Args:
         pipe: a pipeline that generates images from prompts.
-        prompts: the first ``calibration`` (at most half of them) choose, the others confirm. Texts get seeds that count
-            up from ``seed``.
+        prompts: the first ``calibration`` choose, the others confirm. Texts get seeds that count up from ``seed``.
+        calibration: by default 16, or half of the prompts if they are fewer than 32.
         out: a folder, which is made.
         settings: guidance, size, images generated at once; its steps are those of the baseline.
         min_psnr: dB that a profile is wanted for, beside those of ``LEVELS``.
@@ -84,10 +84,15 @@ def tune(
     named = seeded(prompts, seed)
     if len(named) < 2:
         raise ValueError(f"Tuning needs two prompts or more, to choose by and to confirm with; got {len(named)}.")
+    if calibration is not None and not 0 < calibration < len(named):
+        raise ValueError(
+            f"calibration={calibration} of {len(named)} prompts leaves none to confirm with. "
+            f"Give more prompts, or a calibration of at most {len(named) - 1}."
+        )
     check_askable([pipe], named)
     if settings.guidance is not None and settings.guidance <= 1:
         space = replace(space, guidance=())  # there is no other half to leave out
-    count = min(calibration, len(named) // 2)
+    count = calibration or min(16, len(named) // 2)
     split = {CALIBRATION: named[:count], HELD_OUT: named[count:]}
     manifest: dict[str, Any] = {
         "model": {"name": name, **identity(pipe)},

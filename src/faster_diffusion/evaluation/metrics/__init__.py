@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean, median
 
-import numpy as np
-
 from ...measuring import intervals, pixels
 from .. import world
 from . import perceptual
@@ -18,13 +16,13 @@ __all__ = ["METRICS", "Material", "Metric", "Need", "Study", "Value"]
 
 
 def _mean(scores: Sequence[float]) -> Value:
-    return Value(fmean(scores), intervals.bootstrap(scores), tuple(scores))
+    return Value(fmean(scores), intervals.mean(scores), tuple(scores))
 
 
 def _psnr(study: Study, arm: str, reference: str | None) -> Value:
     """Of the median error: some images turn out differently as a whole, and equal ones have no finite mean."""
     errors = [pixels.mean_square_error(*pair) for pair in study.pairs(arm, str(reference))]
-    interval = intervals.bootstrap(errors, np.median)
+    interval = intervals.median(errors)
     ends = None if interval is None else (pixels.decibels(interval[1]), pixels.decibels(interval[0]))
     return Value(pixels.decibels(median(errors)), ends, tuple(map(pixels.decibels, errors)))
 
@@ -73,7 +71,7 @@ def _seconds(key: str) -> Callable[[Study, str, str | None], Value]:
     def measure(study: Study, arm: str, _: str | None) -> Value:
         """The median over batches, for one image."""
         each = [record[key] / record["images"] for record in study.store.records(arm)]
-        return Value(median(each), intervals.bootstrap(each, np.median), tuple(each))
+        return Value(median(each), intervals.median(each), tuple(each))
 
     return measure
 
@@ -104,6 +102,7 @@ def _no_memory(material: Material) -> str | None:
 _IMAGES = frozenset({Need.REFERENCE})
 _FEATURES = frozenset({Need.REFERENCE, Need.FEATURES})
 _REAL = frozenset({Need.REAL, Need.FEATURES})
+_SET = 100  # images of a set, below which the distance of its features to another set is mostly noise
 
 METRICS: dict[str, Metric] = {
     "call_seconds": Metric("time an image", "s", False, _seconds("call_seconds"), repeats=False),
@@ -113,10 +112,10 @@ METRICS: dict[str, Metric] = {
     "psnr": Metric("PSNR", "dB", True, _psnr, form=".1f", needs=_IMAGES),
     "ssim": Metric("SSIM", "", True, _ssim, needs=_IMAGES, missing=_small),
     "lpips": Metric("LPIPS", "", False, _lpips, needs=_IMAGES, missing=perceptual.no_lpips),
-    "fid": Metric("FID", "", False, _fid, form=".2f", needs=_FEATURES, missing=_few),
-    "kid": Metric("KID", "", False, _kid, form=".4f", needs=_FEATURES, missing=_few),
-    "fid_real": Metric("FID to real images", "", False, _fid, form=".2f", needs=_REAL, missing=_few),
-    "kid_real": Metric("KID to real images", "", False, _kid, form=".4f", needs=_REAL, missing=_few),
+    "fid": Metric("FID", "", False, _fid, form=".2f", needs=_FEATURES, missing=_few, least=_SET),
+    "kid": Metric("KID", "", False, _kid, form=".4f", needs=_FEATURES, missing=_few, least=_SET),
+    "fid_real": Metric("FID to real images", "", False, _fid, form=".2f", needs=_REAL, missing=_few, least=_SET),
+    "kid_real": Metric("KID to real images", "", False, _kid, form=".4f", needs=_REAL, missing=_few, least=_SET),
     "clip_score": Metric("CLIP score", "", True, _clip_score, needs=frozenset({Need.SCORER})),
     "image_reward": Metric("ImageReward", "", True, _image_reward, missing=perceptual.no_image_reward),
     "obeyed": Metric("prompt accuracy", "", True, _obeyed, form=".1%", missing=_no_scenes),

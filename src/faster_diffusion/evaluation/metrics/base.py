@@ -119,6 +119,7 @@ class Metric:
         needs: what must be there.
         missing: why it cannot be measured for a reason of its own, such as a package that is not installed.
         repeats: whether a run gives the same figure each time. Times do not.
+        least: images below which the figure says nothing, and reports leave it out.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Metric:
     needs: frozenset[Need] = frozenset()
     missing: Callable[[Material], str | None] = lambda material: None
     repeats: bool = True
+    least: int = 1
 
     def lacks(self, material: Material) -> str | None:
         """Why it cannot be measured; none if it can."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..line_up import AS_IT_IS, BASELINE, FEWER_STEPS, KEY_STEPS, THIRD_PARTY
 from ..results import ArmResult, Evaluation
-from .tables import COSTS, SHARED, cost_key, fraction
+from .tables import COSTS, SHARED, cost_key, fraction, shown
 
 _LOOKS = {  # marker and colour by what an arm does; the colours are told apart by the colour-blind too
     AS_IT_IS: ("*", "#888888"),
@@ -34,7 +34,8 @@ _INK = "#010203"  # black enough, and a colour that nothing else has: a page put
 
 def plotted(evaluation: Evaluation) -> list[str]:
     """The columns that there is a plot of."""
-    return [key for key in evaluation.columns if key not in COSTS and len(_points(evaluation, key)) > 1]
+    keys = [key for key in evaluation.columns if key not in COSTS and shown(evaluation, key)]
+    return [key for key in keys if len(_points(evaluation, key)) > 1]
 
 
 def png(figure: Any) -> bytes:

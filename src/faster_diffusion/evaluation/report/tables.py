@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...measuring.tables import markdown
 from ..line_up import BASELINE
-from ..metrics import Value
+from ..metrics import METRICS, Value
 from ..results import EQUAL, ArmResult, Column, Evaluation
 
 COSTS = ("call_seconds", "network_seconds", "flops", "peak_memory")
@@ -40,7 +40,7 @@ class Table:
 
 def tables(evaluation: Evaluation) -> list[Table]:
     """One with the costs and the fidelity to the baseline images, one for each other reference, one for the rest."""
-    measured = {key: column for key, column in evaluation.columns.items() if _shown(evaluation, key)}
+    measured = {key: column for key, column in evaluation.columns.items() if shown(evaluation, key)}
     costs = [key for key in COSTS if key in measured]
     references = dict.fromkeys(column.reference for column in measured.values() if column.reference)
     made: list[Table] = []
@@ -78,7 +78,7 @@ def cell(evaluation: Evaluation, key: str, arm: ArmResult) -> Cell:
 
 def cost_key(evaluation: Evaluation) -> str | None:
     """The column that arms are told apart by in cost."""
-    return next((key for key in SHARED if _shown(evaluation, key)), None)
+    return next((key for key in SHARED if shown(evaluation, key)), None)
 
 
 def fraction(evaluation: Evaluation, arm: ArmResult) -> float:
@@ -87,8 +87,15 @@ def fraction(evaluation: Evaluation, arm: ArmResult) -> float:
     return arm.values[str(key)].value / evaluation.arm(BASELINE.name).values[str(key)].value
 
 
-def _shown(evaluation: Evaluation, key: str) -> bool:
-    return any(key in arm.values for arm in evaluation.arms)
+def shown(evaluation: Evaluation, key: str) -> bool:
+    """Whether a column was measured, of as many images as it takes to say something."""
+    return any(key in arm.values for arm in evaluation.arms) and len(evaluation.prompts) >= least(evaluation, key)
+
+
+def least(evaluation: Evaluation, key: str) -> int:
+    """The images that it takes for a column to say something; of metrics of one's own, one."""
+    metric = METRICS.get(evaluation.columns[key].metric)
+    return metric.least if metric else 1
 
 
 def _interval(column: Column, value: Value) -> str:
