@@ -1,5 +1,7 @@
 """`faster-diffusion analyze`: how a model's features change, the key steps that this suggests, and a run's timeline."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,11 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import analysis, demo
-from ..generation import checks, loading
-from ..measuring.extras import check_extra
-from ..models import schedulers
-from . import options, outputs
+from . import names, options, outputs
 from .errors import CliError, one_line
 
 PROMPTS = ("a cat wearing sunglasses", "a wooden boat on a lake at sunrise", "a bowl of fruit", "a street in the rain")
@@ -33,7 +31,7 @@ def analyze(
     width: options.PixelsOption = None,
     suggest: Annotated[
         str, typer.Option(metavar="K,K,...", help="For which numbers of key steps to suggest a placement.")
-    ] = ",".join(map(str, analysis.KEYS)),
+    ] = names.KEYS,
     key_steps: options.KeyStepsOption = "paper",
     parallel: options.ParallelOption = True,
     dtype: options.DtypeOption = None,
@@ -44,6 +42,11 @@ def analyze(
 
     --key-steps and --parallel are of the accelerated run in the timeline.
     """
+    from .. import analysis, demo
+    from ..generation import checks, loading
+    from ..measuring.extras import check_extra
+    from ..models import schedulers
+
     check_extra()
     outputs.hold_folder(out)
     counts = _counts(suggest)
@@ -77,6 +80,8 @@ def _counts(text: str) -> list[int]:
 
 def _prompts(pipe: Any, given: Sequence[str], embedded: bool) -> Sequence[str | Mapping[str, Any]]:
     """What the calls differ in: prompts, classes, or nothing but the seed."""
+    from .. import demo
+
     parameters = inspect.signature(pipe.__call__).parameters
     if "prompt" in parameters:
         return given or (demo.prompts(len(PROMPTS)) if embedded else PROMPTS)

@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from ..arms import Arm, read_arms
-from ..benchmark.architectures import ARCHITECTURES, Size
-from ..benchmark.cases import MODES, SUITES, Case, Suite, case
-from ..benchmark.measure import measure
-from ..benchmark.report import COLUMNS, caption, rows
-from ..benchmark.results import Results
-from ..generation import loading
 from ..generation.errors import InputError
-from ..measuring.machine import machine
-from . import options, outputs
+from . import names, options, outputs
 from .errors import FAILED, CliError, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..arms import Arm
+    from ..benchmark.architectures import Size
+    from ..benchmark.cases import Case, Suite
+    from ..benchmark.results import Results
 
 WIDTH = 150  # of tables that are not written to a terminal
 
@@ -33,12 +32,12 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
-            help=f"An architecture with random weights ({', '.join(ARCHITECTURES)}), an embedded model, a folder, or a "
+            help=f"An architecture with random weights ({names.ARCHITECTURES}), an embedded model, a folder, or a "
             "hub id; scenes by default. Of a suite: which of its models.",
         ),
     ] = None,
     suite: Annotated[
-        str | None, typer.Option(help=f"Cases that belong together ({', '.join(SUITES)}), instead of one's own.")
+        str | None, typer.Option(help=f"Cases that belong together ({names.SUITES}), instead of one's own.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The suite quick: about a minute on two cores.")] = False,
     arm: Annotated[
@@ -49,7 +48,7 @@ def bench(
     size: Annotated[
         list[str] | None, typer.Option(metavar="SIDE|HxW", help="Pixels; the model's own by default; may be repeated.")
     ] = None,
-    mode: Annotated[list[str] | None, typer.Option(help=f"{', '.join(MODES)}; may be repeated.")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help=f"{names.MODES}; may be repeated.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; the model's own by default.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.")] = None,
     vae: Annotated[bool | None, typer.Option("--vae/--no-vae", help="Whether a whole call ends with the VAE.")] = None,
@@ -64,6 +63,11 @@ def bench(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cases and their arms, and stop.")] = False,
 ) -> None:
     """Times arms against each other, interleaved in one process. A run that was stopped goes on where it was."""
+    from rich.console import Console
+
+    from ..benchmark.results import Results
+    from ..generation import loading
+
     chosen = _suite("quick" if quick else suite)
     given: dict[str, Any] = {"steps": steps, "guidance": guidance, "vae": vae, "arms": _arms(arm, arms)}
     more = {name: value for name, value in given.items() if value is not None}
@@ -96,6 +100,10 @@ def bench(
 
 
 def _run(console: Console, wanted: Sequence[Case], results: Results, rounds: int, memory: bool, again: bool) -> None:
+    from ..benchmark.measure import measure
+    from ..benchmark.report import caption
+    from ..measuring.machine import machine
+
     here = machine()
     reports = []
     for number, one in enumerate(wanted, 1):
@@ -130,6 +138,10 @@ def _plots(reports: list[dict[str, Any]], out: Path) -> list[Path]:
 
 
 def _table(report: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    from ..benchmark.report import COLUMNS, rows
+
     table = Table(COLUMNS[0])
     for column in COLUMNS[1:]:
         table.add_column(column, justify="right")
@@ -146,6 +158,8 @@ def _list(console: Console, wanted: Sequence[Case]) -> None:
 
 
 def _suite(name: str | None) -> Suite | None:
+    from ..benchmark.cases import SUITES
+
     if name is None:
         return None
     if name not in SUITES:
@@ -177,6 +191,8 @@ def _changed(one: Case, size: Size | None, more: dict[str, Any]) -> Case:
 
 
 def _case(name: str, **more: Any) -> Case:
+    from ..benchmark.cases import case
+
     try:
         return case(name, **more)
     except ValueError as error:
@@ -184,6 +200,8 @@ def _case(name: str, **more: Any) -> Case:
 
 
 def _arms(specs: Sequence[str] | None, path: Path | None) -> tuple[Arm, ...] | None:
+    from ..arms import Arm, read_arms
+
     try:
         named = read_arms(path) if path is not None else []
         return (*named, *map(Arm.parse, specs or ())) or None
@@ -199,10 +217,15 @@ def _size(text: str) -> Size:
 
 
 def _dtype(name: str | None, device: str) -> str:
+    from ..generation import loading
+
     return str(loading.check_dtype(name, device)).removeprefix("torch.")
 
 
 def _check_model(name: str) -> None:
+    from ..benchmark.architectures import ARCHITECTURES
+    from ..generation import loading
+
     if name not in ARCHITECTURES:
         try:
             loading.folder_of(name)
@@ -211,6 +234,8 @@ def _check_model(name: str) -> None:
 
 
 def _check_device(wanted: Sequence[Case]) -> None:
+    from ..generation import loading
+
     for device in dict.fromkeys(one.device for one in wanted):
         try:
             loading.check_device(device)

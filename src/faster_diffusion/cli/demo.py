@@ -1,22 +1,21 @@
 """`faster-diffusion demo`: the embedded model, original and accelerated, in one picture with the time saved."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from PIL import Image
 
-from .. import demo as embedded
-from ..arms import Arm
-from ..demo import recognise
-from ..generation import checks, comparison, images, loading
-from ..generation.prompts import Prompt, numbered
-from ..generation.sampling import Settings
 from . import options, outputs
 from .errors import one_line
+
+if TYPE_CHECKING:
+    from ..generation.prompts import Prompt
 
 ROUNDS = 3
 
@@ -45,6 +44,12 @@ def demo(
     device: options.DeviceOption = None,
 ) -> None:
     """Samples the embedded model, original and accelerated from the same seeds, and shows both side by side."""
+    from .. import demo as embedded
+    from ..arms import Arm
+    from ..generation import checks, comparison, images, loading
+    from ..generation.prompts import numbered
+    from ..generation.sampling import Settings
+
     images.check_format(out)
     outputs.hold_file(out)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
@@ -78,6 +83,9 @@ def demo(
 
 
 def _agreement(pictures: Sequence[Image.Image], wanted: Sequence[Prompt]) -> Agreement:
+    from .. import demo as embedded
+    from ..demo import recognise
+
     prompts = [prompt.text for prompt in wanted]
     obeyed = sum(recognise.obeys(picture, prompt).all_right for picture, prompt in zip(pictures, prompts, strict=True))
     return Agreement(obeyed, len(prompts), fmean(embedded.clip_score(list(pictures), prompts)))

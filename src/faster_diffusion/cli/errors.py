@@ -2,15 +2,14 @@
 
 import functools
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-import diffusers
-import torch
-import transformers
 import typer
 
 from ..generation.errors import InputError, MissingError, UnwantedError
@@ -85,7 +84,7 @@ def in_one_line(error: BaseException) -> CliError | None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a machine or its accelerator has too little memory."""
     too_little = isinstance(error, RuntimeError) and "not enough memory" in str(error)  # torch's words on a CPU
-    return too_little or isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return too_little or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's class
 
 
 def show_our_warnings_only() -> None:
@@ -94,9 +93,10 @@ def show_our_warnings_only() -> None:
     logger.handlers = [_Echo()]
     logger.propagate = False
     warnings.simplefilter("ignore")
-    for library in (diffusers.utils.logging, transformers.utils.logging):
-        library.set_verbosity_error()
-        library.disable_progress_bar()
+    for library in ("diffusers", "transformers"):  # which read this when they are loaded, and may be loaded already
+        os.environ[f"{library.upper()}_VERBOSITY"] = "error"
+        if library in sys.modules:
+            sys.modules[library].utils.logging.set_verbosity_error()
 
 
 class _Echo(logging.Handler):

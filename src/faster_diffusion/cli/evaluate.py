@@ -5,28 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import diffusers
 import typer
 
-from .. import demo
-from ..arms import Arm, read_arms
-from ..evaluation import METRICS, Judges, report
-from ..evaluation import evaluate as run
-from ..evaluation.dry_run import Model, requirements
-from ..evaluation.features import EMBEDDED
-from ..evaluation.line_up import default_arms, line_up
-from ..generation import checks, loading
 from ..generation.errors import FetchError
-from ..generation.prompts import repeated
-from ..generation.sampling import Settings
-from ..generation.videos import as_video_pipeline
-from ..measuring.extras import check_extra
-from ..models import schedulers
-from . import options, outputs
+from . import names, options, outputs
 from .errors import one_line
 from .prompts import prompts_for
+
+if TYPE_CHECKING:
+    from ..arms import Arm
+    from ..evaluation.dry_run import Model
 
 _MANY = "may be repeated"
 
@@ -62,7 +52,7 @@ def evaluate(
     clip: Annotated[
         str | None, typer.Option(help="What judges images by their prompts: scenes, a hub id, a folder.")
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help=f"{', '.join(METRICS)}; all by default; {_MANY}.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help=f"{names.METRICS}; all by default; {_MANY}.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps, where an arm does not say.")] = 50,
     scheduler: options.SchedulerOption = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the pipeline's own by default.")] = None,
@@ -80,6 +70,19 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="A folder; a run that was stopped there goes on.")] = Path("runs/evaluate"),
 ) -> None:
     """Samples the same prompts with every arm and judges them: fidelity, quality, time. Writes report.html."""
+    from .. import demo
+    from ..evaluation import METRICS, Judges, report
+    from ..evaluation import evaluate as run
+    from ..evaluation.dry_run import requirements
+    from ..evaluation.features import EMBEDDED
+    from ..evaluation.line_up import default_arms, line_up
+    from ..generation import checks, loading
+    from ..generation.prompts import repeated
+    from ..generation.sampling import Settings
+    from ..generation.videos import as_video_pipeline
+    from ..measuring.extras import check_extra
+    from ..models import schedulers
+
     check_extra()
     options.check_solver(scheduler)
     embedded = model in demo.available()
@@ -130,6 +133,8 @@ def _chain(model: str, then: Sequence[str], steps: int) -> tuple[list[str], tupl
 
 
 def _arms(specs: Sequence[str], file: Path | None, profiles: Sequence[Path]) -> list[Arm]:
+    from ..arms import Arm, read_arms
+
     named = [spec.partition("=") for spec in specs]
     given = [Arm.parse(spec.strip(), name.strip()) if sign else Arm.parse(name) for name, sign, spec in named]
     tuned = [Arm.parse(f"profile:{path}", path.stem) for path in profiles]
@@ -138,6 +143,12 @@ def _arms(specs: Sequence[str], file: Path | None, profiles: Sequence[Path]) -> 
 
 def _known(name: str, scheduler: str | None) -> Model:
     """What a model's configs say, if they are at hand."""
+    import diffusers
+
+    from ..evaluation.dry_run import Model
+    from ..generation import loading
+    from ..models import schedulers
+
     try:
         config = loading.read_config(name, "scheduler/scheduler_config.json")
         network = loading.read_config(name, "unet/config.json")
@@ -156,6 +167,8 @@ def _known(name: str, scheduler: str | None) -> Model:
 
 def _load(names: Sequence[str], dtype: str | None, device: str) -> list[Any]:
     """The pipelines. Those of DeepFloyd-IF share their text encoder, which is larger than all the rest."""
+    from ..generation import loading
+
     pipes = [loading.load(names[0], dtype, device)]
     for name in names[1:]:
         encoder = ((loading.read_config(name, "model_index.json") or {}).get("text_encoder") or ("", ""))[1]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import demo
-from ..generation import checks, loading
-from ..generation.sampling import Settings
-from ..options.profile import SUFFIX, Profile
-from ..tuning import fit as run
 from . import options, outputs
 from .errors import CliError, one_line
 from .prompts import prompts_for
+
+if TYPE_CHECKING:
+    from ..options.profile import Profile
 
 
 @one_line
@@ -44,6 +42,12 @@ def fit(
     out: Annotated[Path, typer.Option(help="The profile, a .json file.")] = Path("fitted.json"),
 ) -> None:
     """Fits a correction of few steps to a run of many, at one guidance scale; writes a profile."""
+    from .. import demo
+    from ..generation import checks, loading
+    from ..generation.sampling import Settings
+    from ..options.profile import SUFFIX
+    from ..tuning import fit as run
+
     if out.suffix != SUFFIX:
         raise CliError(f"--out {out}: a profile is a {SUFFIX} file.")
     outputs.hold_file(out)

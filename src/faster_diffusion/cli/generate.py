@@ -1,26 +1,24 @@
 """`faster-diffusion generate`: images from prompts, accelerated, optionally beside the originals."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import demo
-from ..generation import checks, comparison, images, loading
-from ..generation.prompts import Prompt, numbered
-from ..generation.sampling import Settings, quiet, sample
-from ..generation.steering import Steering
-from ..generation.tokens import warn_of_cuts
-from ..measuring.pixels import in_words
-from ..models import schedulers
 from . import options, ways, writing
 from .errors import CliError, one_line
 from .like import take_settings
 from .prompts import from_file
 from .writing import Planned
+
+if TYPE_CHECKING:
+    from ..generation import comparison
+    from ..generation.prompts import Prompt
 
 GUIDANCE_SCALE = 7.5  # of Stable Diffusion; the embedded models have their own
 
@@ -86,6 +84,13 @@ def generate(
 
     Run again, it makes what is missing.
     """
+    from .. import demo
+    from ..generation import checks, comparison, loading
+    from ..generation.sampling import Settings, quiet, sample
+    from ..generation.steering import Steering
+    from ..generation.tokens import warn_of_cuts
+    from ..models import schedulers
+
     any_seed = seed == -1
     seed = options.chosen_seed(seed)
     wanted = _wanted(prompt, prompts, num_images, seed)
@@ -160,6 +165,8 @@ def generate(
 
 def _wanted(texts: Sequence[str] | None, file: Path | None, per_prompt: int, seed: int) -> list[Prompt]:
     """The images that are asked for."""
+    from ..generation.prompts import numbered
+
     if file is None:
         if not texts:
             raise CliError("There is nothing to make: give a PROMPT, --prompts FILE, or --like IMAGE.")
@@ -171,6 +178,9 @@ def _wanted(texts: Sequence[str] | None, file: Path | None, per_prompt: int, see
 
 
 def _save_comparison(both: comparison.Comparison, planned: Sequence[Planned], title: str) -> None:
+    from ..generation import images
+    from ..measuring.pixels import in_words
+
     for one, before, after, decibels in zip(planned, both.original, both.accelerated, both.psnr, strict=True):
         images.save(after, one.path, dict(one.settings))
         images.save(before, _original(one.path), {**one.settings, "acceleration": None})

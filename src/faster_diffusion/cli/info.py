@@ -1,19 +1,13 @@
 """`faster-diffusion info`: a model's stages, their part of the FLOPs, and what a plan saves, from its config alone."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-import diffusers
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from ..accounting.flops import stage_flops, twin
-from ..generation import loading
-from ..models.families import LAYOUTS
-from ..models.inputs import network_inputs
-from ..models.stages import layout_of, stage_names
 from . import options
 from .errors import CliError, one_line
 
@@ -61,6 +55,10 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Shows a model's stages, their fraction of the FLOPs, and what a plan saves. Loads no weights."""
+    from ..accounting.flops import stage_flops, twin
+    from ..models.inputs import network_inputs
+    from ..models.stages import layout_of, stage_names
+
     config = _network_config(model)
     cls = _network_class(config)
     factor = _pixels_per_latent(model)
@@ -100,6 +98,9 @@ def _savings(acceleration: options.Acceleration, keys: tuple[int, ...], steps: i
 
 
 def _show(facts: dict[str, Any], stages: list[Stage], plan: Savings) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console()
     guidance = "with" if facts["latents"][0] == GUIDED else "without"
     console.print(
@@ -127,6 +128,9 @@ def _show(facts: dict[str, Any], stages: list[Stage], plan: Savings) -> None:
 
 
 def _network_config(model: str) -> dict[str, Any]:
+    from ..generation import loading
+    from ..models.families import LAYOUTS
+
     index = loading.read_config(model, "model_index.json")
     component = ""
     if index is not None:
@@ -144,6 +148,10 @@ def _network_config(model: str) -> dict[str, Any]:
 
 
 def _network_class(config: dict[str, Any]) -> type:
+    import diffusers
+
+    from ..models.families import LAYOUTS
+
     name = config.get("_class_name")
     if name not in LAYOUTS:
         raise CliError(f"The network is a {name}, whose stages are not known. Networks known: {', '.join(LAYOUTS)}.")
@@ -152,6 +160,8 @@ def _network_class(config: dict[str, Any]) -> type:
 
 
 def _pixels_per_latent(model: str) -> int:
+    from ..generation import loading
+
     vae = loading.read_config(model, "vae/config.json")
     blocks = (vae or {}).get("block_out_channels")
     return 2 ** (len(blocks) - 1) if blocks else 1 if loading.read_config(model, "model_index.json") else 8

@@ -9,7 +9,6 @@ from typing import Any
 import typer
 
 from ..generation.errors import InputError
-from ..generation.images import read_settings
 
 # Parameters of the command, by where a record has them.
 _SAME = (
@@ -25,6 +24,8 @@ def take_settings(context: typer.Context, path: Path | None) -> Path | None:
     Raises:
         typer.BadParameter: the picture carries none, or those of several images.
     """
+    from ..generation.images import read_settings
+
     if path is None:
         return None
     try:

@@ -17,7 +17,10 @@ from .show import show
 from .tune import tune
 from .video import video
 
+_HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
+    context_settings=_HELP,
     help="Faster sampling of diffusion models, with the proof of what it keeps.",
     no_args_is_help=True,
     add_completion=False,
@@ -42,13 +45,5 @@ def main(
     show_our_warnings_only()
 
 
-app.command()(demo)
-app.command()(generate)
-app.command()(video)
-app.command()(show)
-app.command()(info)
-app.command()(evaluate)
-app.command()(bench)
-app.command()(analyze)
-app.command()(tune)
-app.command()(fit)
+for command in (demo, generate, video, show, info, evaluate, bench, analyze, tune, fit):
+    app.command(context_settings=_HELP)(command)

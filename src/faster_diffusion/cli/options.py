@@ -1,17 +1,21 @@
 """Options that several commands share, and what they mean."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..models.schedulers import NAMES, check
-from ..options.config import PropagationConfig
-from ..options.key_steps import Explicit, KeySteps
 from .errors import CliError
+from .names import SOLVERS
+
+if TYPE_CHECKING:
+    from ..options.config import PropagationConfig
+    from ..options.key_steps import KeySteps
 
 Model = Annotated[str, typer.Argument(help="An embedded model, a folder in diffusers format, or a hub id.")]
 ModelOption = Annotated[
@@ -19,7 +23,7 @@ ModelOption = Annotated[
     typer.Option("--model", help="An embedded model, a folder in diffusers format, a .safetensors file, or a hub id."),
 ]
 PixelsOption = Annotated[int | None, typer.Option(min=1, help="Pixels; the model's own size by default.")]
-SchedulerOption = Annotated[str | None, typer.Option("--scheduler", help=f"{NAMES}; the model's own by default.")]
+SchedulerOption = Annotated[str | None, typer.Option("--scheduler", help=f"{SOLVERS}; the model's own by default.")]
 KeyStepsOption = Annotated[
     str,
     typer.Option(
@@ -102,6 +106,8 @@ class Acceleration:
         Raises:
             CliError: one lies outside the run.
         """
+        from ..options.key_steps import Explicit
+
         parsed = self._parsed().for_classes(classes)
         beyond = [key for key in parsed.rule.keys if key >= calls] if isinstance(parsed.rule, Explicit) else []
         if beyond:
@@ -110,9 +116,13 @@ class Acceleration:
 
     def config(self) -> PropagationConfig:
         """The same for the engine."""
+        from ..options.config import PropagationConfig
+
         return PropagationConfig(self._parsed(), self.parallel, self.prior_noise)
 
     def _parsed(self) -> KeySteps:
+        from ..options.key_steps import KeySteps
+
         try:
             return KeySteps.parse(self.key_steps)
         except ValueError as error:
@@ -126,6 +136,8 @@ def chosen_seed(seed: int) -> int:
 
 def check_solver(name: str | None) -> None:
     """Raises CliError for a name that is not known; `None` is the model's own."""
+    from ..models.schedulers import check
+
     if name is not None:
         try:
             check(name)

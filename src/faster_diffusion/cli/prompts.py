@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import demo
-from ..generation import loading
-from ..generation.prompt_files import STANDARD_INPUT, read_prompts
-from ..generation.prompts import Prompt, class_prompts, embedded_prompts
 from .errors import CliError
+
+if TYPE_CHECKING:
+    from ..generation.prompts import Prompt
 
 EMBEDDED = 64  # of those that embedded models understand, unless told how many
 
@@ -19,6 +19,8 @@ def from_file(path: Path, seed: int, per_prompt: int = 1) -> list[Prompt]:
     Raises:
         CliError: there is no such file.
     """
+    from ..generation.prompt_files import STANDARD_INPUT, read_prompts
+
     if path != STANDARD_INPUT and not path.exists():
         raise CliError(f"There is no file or folder {path}.")
     return read_prompts(path, seed, per_prompt)
@@ -30,6 +32,10 @@ def prompts_for(model: str, path: Path | None, count: int | None, seed: int) -> 
     Raises:
         CliError: there is no such file, or a model needs one.
     """
+    from .. import demo
+    from ..generation import loading
+    from ..generation.prompts import class_prompts, embedded_prompts
+
     if path is not None:
         return from_file(path, seed)[:count]
     classes = (loading.read_config(model, "model_index.json") or {}).get("id2label")

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ..generation.metadata import read
 from .errors import CliError, one_line
 
 
@@ -18,6 +17,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="All of our own record, and nothing else.")] = False,
 ) -> None:
     """Prints the settings that a picture carries; `generate --like IMAGE` makes it again."""
+    from ..generation.metadata import read
+
     record, text = read(image)
     if record is None and (as_json or text is None):
         raise CliError(f"{image} carries no settings of Faster Diffusion.")

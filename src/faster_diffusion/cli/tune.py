@@ -8,14 +8,6 @@ from typing import Annotated
 
 import typer
 
-from .. import demo
-from ..arms import Arm
-from ..generation import checks, loading
-from ..generation.sampling import Settings
-from ..measuring.extras import check_extra
-from ..models import schedulers
-from ..tuning import Space, report
-from ..tuning import tune as run
 from . import options, outputs
 from .errors import CliError, one_line
 from .prompts import prompts_for
@@ -62,6 +54,14 @@ def tune(
     ),
 ) -> None:
     """Searches steps, solvers, key steps and forecasts for the fastest at each fidelity; writes profiles."""
+    from .. import demo
+    from ..generation import checks, loading
+    from ..generation.sampling import Settings
+    from ..measuring.extras import check_extra
+    from ..models import schedulers
+    from ..tuning import Space, report
+    from ..tuning import tune as run
+
     check_extra()
     outputs.hold_folder(out)
     for name in (scheduler, *(solver or ())):
@@ -105,6 +105,8 @@ def _choosing(count: int, calibration: int | None, held_out: int | None, source:
 
 
 def _check_reference(spec: str) -> None:
+    from ..arms import Arm
+
     try:
         Arm.parse(spec)
     except ValueError as error:

@@ -1,17 +1,12 @@
 """`faster-diffusion video`: a video from a prompt or a picture, accelerated."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 
-from .. import demo
-from ..generation import checks, loading, video_files, videos
-from ..generation.metadata import digest
-from ..generation.pictures import fitted, read_picture
-from ..generation.prompts import Prompt
-from ..generation.tokens import warn_of_cuts
 from . import options, outputs, ways, writing
 from .errors import CliError, one_line
 
@@ -42,6 +37,15 @@ def video(
     out: Annotated[Path, typer.Option(help="A .gif, .webp or .mp4 file.")] = Path("video.gif"),
 ) -> None:
     """Makes a video. A model of images makes one by Text2Video-Zero."""
+    import torch
+
+    from .. import demo
+    from ..generation import checks, loading, video_files, videos
+    from ..generation.metadata import digest
+    from ..generation.pictures import fitted, read_picture
+    from ..generation.prompts import Prompt
+    from ..generation.tokens import warn_of_cuts
+
     video_files.check_format(out)
     wanted = Prompt(prompt, options.chosen_seed(seed))
     outputs.hold_file(out)

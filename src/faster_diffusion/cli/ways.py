@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..arms import Arm
-from ..generation import checks
-from ..generation.metadata import digest
-from ..options.profile import Profile
 from .errors import CliError, option
 from .options import Acceleration
+
+if TYPE_CHECKING:
+    from ..arms import Arm
 
 _SINGLE = ("key_steps", "parallel", "prior_noise")  # parameters
 
@@ -35,6 +34,8 @@ class Way:
         Raises:
             CliError: one lies outside the run.
         """
+        from ..generation import checks
+
         calls = checks.network_calls(pipe.scheduler, self.steps(steps))
         if self.acceleration is not None:
             self.acceleration.orders(calls)
@@ -42,12 +43,16 @@ class Way:
     @property
     def guidance(self) -> float | None:
         """The guidance scale that a profile was made at, if it says."""
+        from ..options.profile import Profile
+
         measured = Profile.load(self.arm.profile).measured if self.arm.profile else {}
         guidance = measured.get("guidance")
         return guidance if isinstance(guidance, (int, float)) else None
 
     def to_dict(self) -> dict[str, Any]:
         """For the record in a picture."""
+        from ..generation.metadata import digest
+
         if self.acceleration is not None:
             return {"acceleration": asdict(self.acceleration)}
         if self.arm.profile is not None:
@@ -62,6 +67,8 @@ def chosen(context: typer.Context, arm: str | None, profile: Path | None, accele
     Raises:
         CliError: two of them say the same thing, or one is not understood.
     """
+    from ..arms import Arm
+
     given = [name for name in ("arm", "profile", *_SINGLE) if is_given(context, name)]
     if given:  # what a picture says is left out
         arm, profile = (arm if "arm" in given else None), (profile if "profile" in given else None)

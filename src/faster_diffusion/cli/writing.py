@@ -8,18 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from PIL import Image
-from tqdm import tqdm
 
-from ..generation import images
 from ..generation.errors import InputError
-from ..generation.metadata import FORMATS
-from ..generation.prompts import Prompt
 from . import outputs
 from .errors import CliError, in_one_line
+
+if TYPE_CHECKING:
+    from ..generation.prompts import Prompt
 
 _WORDS, _BYTES = 60, 120  # of a prompt in a name, in characters and as written by a file system
 _MAY_DIFFER = ("versions", "device")  # between two pictures that count as the same
@@ -40,6 +39,8 @@ def hold(out: Path, count: int) -> None:
     Raises:
         CliError: it cannot take ``count`` pictures.
     """
+    from ..generation.metadata import FORMATS
+
     if is_file(out):
         if count > 1:
             raise CliError(f"--out {out} is one file, but {count} images are to be made; give a folder.")
@@ -54,6 +55,8 @@ def hold(out: Path, count: int) -> None:
 
 def is_file(out: Path) -> bool:
     """Whether this names a picture rather than a folder."""
+    from ..generation.metadata import FORMATS
+
     return out.suffix.lower() in FORMATS
 
 
@@ -85,6 +88,8 @@ def lacking(planned: Iterable[Planned], overwrite: bool) -> list[Planned]:
 
 
 def _is_there(one: Planned) -> bool:
+    from ..generation import images
+
     if not one.path.exists():
         return False
     try:
@@ -122,6 +127,10 @@ def write(missing: Sequence[Planned], batches: Iterable[Sequence[Image.Image]], 
     Raises:
         CliError: what went wrong, and how much is kept.
     """
+    from tqdm import tqdm
+
+    from ..generation import images
+
     done = 0
     with tqdm(total=len(missing), unit="image", disable=not progress, leave=False) as bar:
         try:

@@ -6,7 +6,9 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import diffusers
 import torch
+import transformers
 from diffusers import DiffusionPipeline
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
@@ -48,6 +50,8 @@ def load(
     """
     device = check_device(device)
     torch_dtype = check_dtype(dtype, device)
+    for library in (diffusers.utils.logging, transformers.utils.logging):
+        library.disable_progress_bar()  # over the files of a model
     if model in demo.available():
         pipe: Any = demo.load(model, torch_dtype=torch_dtype, **parts)
     elif Path(model).expanduser().is_file():
