@@ -44,6 +44,14 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, text.encode())
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; none if there is no file, or it is torn and has to be made anew."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def clear_unfinished(folder: Path) -> None:
     """Deletes what processes that are gone did not finish, in a folder and those in it."""
     for part in folder.rglob(f".*{PART}"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from faster_diffusion.measuring.verdicts import beyond_chance, chance, fewest
+from faster_diffusion.measuring.verdicts import FEWEST, beyond_chance, chance, fewest, surely
 
 
 @pytest.mark.parametrize("count", [2, 4, 8, 16])
@@ -40,3 +40,26 @@ def test_the_fewest_prompts_are_those_at_which_a_difference_can_be_told(comparis
     others = [1.0] * (comparisons - 1)
     assert beyond_chance([chance([1.0] * least), *others])[0]
     assert not beyond_chance([chance([1.0] * (least - 1)), *others])[0]
+
+
+@pytest.mark.parametrize("count", [6, 8, 16])
+@pytest.mark.parametrize("alike", [0.0, 0.8])
+def test_of_many_means_that_are_chosen_from_none_is_below_what_it_surely_is(count, alike):
+    random, wrong = np.random.default_rng(0), 0
+    for _ in range(100):
+        of_prompts, of_arms = random.normal(size=count), random.normal(size=(30, count))
+        wrong += max(surely(alike**0.5 * of_prompts + (1 - alike) ** 0.5 * of_arms)) > 0
+    assert wrong <= 10  # 3 to 8; by intervals of one mean each it is 16 to 57
+
+
+def test_means_that_differ_on_all_prompts_alike_cost_no_more_than_one():
+    figures = np.random.default_rng(0).normal(size=12)
+    (alone,) = surely([figures])
+    assert surely([figures, figures + 1, figures - 2]) == pytest.approx([alone, alone + 1, alone - 2])
+
+
+def test_nothing_is_sure_of_few():
+    assert surely([[1.0] * (FEWEST - 1)]) is None
+    assert surely([[1.0] * FEWEST]) == [1.0]
+    assert surely([]) is None
+    assert fewest(1) == FEWEST

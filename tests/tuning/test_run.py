@@ -12,12 +12,14 @@ import faster_diffusion as fd
 from faster_diffusion.arms import Arm
 from faster_diffusion.generation.sampling import Settings
 from faster_diffusion.options.profile import Profile
+from faster_diffusion.tuning import budget as budget_module
 from faster_diffusion.tuning import profiles
 from faster_diffusion.tuning import run as run_module
 from faster_diffusion.tuning.lab import Lab
 from faster_diffusion.tuning.records import Records
 from faster_diffusion.tuning.report import markdown
 from faster_diffusion.tuning.results import FEWER_STEPS, OTHER, PLAN, Figure
+from faster_diffusion.tuning.speed import Speed
 from specimens import toys
 from tests.evaluation import tiny as evaluated
 from tests.tuning import tiny
@@ -101,9 +103,10 @@ def test_a_profile_samples_as_the_arm_that_it_came_from(run):
     assert handle.profile.measured["reference"] == "ddim-trailing:12"
 
 
-def test_a_profile_for_a_time_is_the_nearest_within_it(run):
+def test_a_profile_for_a_time_is_the_nearest_within_it_that_is_faster_than_the_baseline(run):
     best = run.found.point(run.found.profiles["best-within-100s.json"])
-    assert best.psnr.low == max(p.psnr.low for p in run.found.points if not Arm.parse(p.arm).third_party)
+    faster = [point for point in run.found.points if point.ratio.value < 1]
+    assert best.psnr.low == max(point.psnr.low for point in faster if not Arm.parse(point.arm).third_party)
 
 
 @pytest.fixture(scope="module")
@@ -142,23 +145,46 @@ def test_what_other_methods_save_is_not_estimated(tmp_path):
     assert "has to be measured" in found.unfit["dpm++:4 + deepcache:2"]
 
 
-def test_without_time_the_rivals_are_measured_and_it_is_said_that_not_all_was_tried(hurried):
+def test_without_time_the_baseline_alone_is_measured_and_the_report_opens_with_what_was_left_out(hurried):
     found = hurried[0]
     assert not found.complete
-    assert {point.kind for point in found.points} == {FEWER_STEPS, OTHER}
-    assert "the budget ended before all were" in markdown(found)
+    assert [point.arm for point in found.points] == ["steps:6"]
+    assert found.profiles == {}
+    text = markdown(found)
+    assert "the budget ended before all were" in text
+    opening = text.splitlines()[2]
+    assert opening.startswith("**The budget was not enough for everything. Left out: all ")
+    for what in ("runs of fewer steps", "corrected runs", "plans", "times, which are estimated"):
+        assert what in opening
 
 
-@pytest.mark.slow
-def test_what_leads_when_time_is_up_is_measured_in_full(tmp_path, monkeypatch):
-    moments = itertools.chain([0.0] * 6, itertools.repeat(61.0))  # the start, two corrections, three plans, and late
-    monkeypatch.setattr(run_module.clock, "monotonic", lambda: next(moments))
-    found = tiny.run(tmp_path / "run", budget_minutes=1, rounds=1)
+class Clock:
+    """A second for every image, and none beside."""
+
+    def __init__(self, monkeypatch):
+        self.seconds = 0.0
+        generate = Lab.generate
+
+        def counted(lab, arm, split, batch):
+            self.seconds += len(batch)
+            return generate(lab, arm, split, batch)
+
+        monkeypatch.setattr(budget_module, "now", lambda: self.seconds)
+        monkeypatch.setattr(Lab, "generate", counted)
+        monkeypatch.setattr(Speed, "measured", lambda *_, **__: Speed(0.0, 0.0, 1.0, {"encoder": 0.7}))
+
+
+@pytest.mark.parametrize("minutes", [0.2, *(pytest.param(more, marks=pytest.mark.slow) for more in (0.5, 1.0))])
+def test_a_budget_holds_and_what_is_left_out_is_said(tmp_path, monkeypatch, minutes):
+    clock = Clock(monkeypatch)
+    space = replace(tiny.SPACE, placed=(), corrected=())
+    found = tiny.run(tmp_path / "run", budget_minutes=minutes, rounds=1, space=space)
+    assert 60 * minutes / 2 < clock.seconds <= 60 * minutes
     assert not found.complete
-    plans = [json.loads(text) for text in tiny.fidelity(tmp_path / "run").values()]
-    tried = [plan["batches"] for plan in plans if plan["arm"] not in {arm.spec for arm in tiny.SPACE.baselines()}]
-    assert len(tried) == 4  # with the baseline
-    assert {len(point.psnr.interval or ()) for point in found.points if point.kind == PLAN} == {2}
+    assert found.left_out
+    assert {len(point.psnr.interval or ()) for point in found.points if point.kind == PLAN} <= {2}
+    tried = {json.loads(text)["arm"] for text in tiny.fidelity(tmp_path / "run").values()}
+    assert tried - {arm.spec for arm in tiny.SPACE.baselines()} - {"steps:6"}  # plans were tried too
 
 
 def test_texts_get_seeds_that_count_up(hurried):
@@ -287,12 +313,31 @@ def test_a_profile_that_held_out_prompts_do_not_confirm_is_marked(run, held_out,
     assert made.measured["held_out_keeps_promise"] is not marked
 
 
-def test_a_promise_is_the_lower_end_of_the_interval(run):
-    sure, unsure = (
-        replace(
-            run.found.points[number], psnr=Figure(36.0, interval), seconds=Figure(time, None), ratio=Figure(time, None)
-        )
-        for number, interval, time in ((0, (35.2, 37.0), 2.0), (1, (34.0, 38.0), 1.0))
-    )
-    chosen = profiles.choose([sure, unsure], [35.0, 50.0], max_seconds=1.5)
-    assert chosen == {"fastest-at-35dB.json": sure.arm, "best-within-1.5s.json": unsure.arm}
+def timed(point, time, sure, interval=(34.0, 38.0)):
+    """A point with these figures."""
+    psnr = Figure(36.0, interval)
+    return replace(point, psnr=psnr, seconds=Figure(time, None), ratio=Figure(time, None), sure=sure)
+
+
+def test_a_promise_is_what_a_mean_surely_has_of_all_that_are_chosen_from(run):
+    sure, unsure = timed(run.found.points[0], 0.8, 35.2, (35.2, 37.0)), timed(run.found.points[1], 0.4, 34.0)
+    chosen = profiles.choose([sure, unsure], [35.0, 50.0], max_seconds=0.6)
+    assert chosen == {"fastest-at-35dB.json": sure.arm, "best-within-0.6s.json": unsure.arm}
+
+
+@pytest.mark.parametrize(("time", "sure"), [(1.0, 40.0), (1.2, 40.0), (0.5, None)])
+def test_what_is_no_faster_than_the_baseline_is_no_profile_nor_what_too_few_prompts_were_measured_of(run, time, sure):
+    assert profiles.choose([timed(run.found.points[0], time, sure)], [35.0], max_seconds=0.1) == {}
+
+
+def test_few_held_out_prompts_confirm_nothing_and_refute_nothing(run):
+    point = replace(timed(run.found.points[0], 0.5, 36.0), held_out=Figure.mean([40.0, 40.5]))
+    made = profiles.profile(evaluated.pipeline(), run.found, "fastest-at-35dB.json", point)
+    assert made.measured["held_out_keeps_promise"] is None
+    assert "Neither confirmed nor refuted: 2 held-out prompts are too few to tell, 6 are the least." in made.notes
+
+
+def test_the_best_within_a_time_promises_that_alone(run):
+    point = replace(timed(run.found.points[0], 0.5, 36.0), held_out=Figure(20.0, (19.0, 21.0)))
+    made = profiles.profile(evaluated.pipeline(), run.found, "best-within-1s.json", point)
+    assert (made.measured["promise_psnr"], made.measured["held_out_keeps_promise"]) == (None, None)

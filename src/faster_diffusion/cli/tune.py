@@ -30,7 +30,7 @@ def tune(
         float | None, typer.Option(min=0, help="Seconds of a call within which the best is wanted too.")
     ] = None,
     budget_minutes: Annotated[
-        float | None, typer.Option(min=0, help="About how long it may take; all is tried by default.")
+        float | None, typer.Option(min=0, help="How long it may take; all is tried by default.")
     ] = None,
     solver: Annotated[
         list[str] | None, typer.Option(help="One to try; may be repeated; by default three, and the model's own.")

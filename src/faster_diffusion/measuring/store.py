@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..files import clear_unfinished, write_json, write_whole
+from ..files import clear_unfinished, read_json, write_json, write_whole
 from .baseline import BASELINE, FORMERLY, current_specs
 
 _SHOWN = 3  # differences between two manifests
@@ -61,8 +61,10 @@ class Store:
         return [range(start, min(start + self._batch_size, self.count)) for start in starts]
 
     def done(self, arm: str, batch: range) -> bool:
-        """Whether a batch need not be generated any more."""
-        return self.record(arm, _batch(batch)) is not None and all(_is_whole(self._path(arm, n)) for n in batch)
+        """Whether a batch need not be generated any more; one that has grown since must."""
+        record = self.record(arm, _batch(batch))
+        known = record is not None and record.get("images", len(batch)) == len(batch)
+        return known and all(_is_whole(self._path(arm, number)) for number in batch)
 
     def put(self, arm: str, batch: range, images: Sequence[Image.Image], record: Mapping[str, Any]) -> None:
         """Keeps a batch of images, and what sampling it took."""
@@ -90,11 +92,7 @@ class Store:
 
     def record(self, arm: str, name: str) -> dict[str, Any] | None:
         """A fact about an arm, if it is kept and not broken."""
-        path = self._folders[arm] / f"{name}.json"
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
+        record = read_json(self._folders[arm] / f"{name}.json")
         return record if isinstance(record, dict) else None
 
     def _path(self, arm: str, number: int) -> Path:

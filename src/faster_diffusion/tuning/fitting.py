@@ -36,6 +36,7 @@ from .steps import places
 logger = logging.getLogger(__name__)
 
 _REFERENCE_STEPS = 150  # at least
+RUNS = {False: 1, True: 4}  # fits that are tried, by whether timesteps are optimised
 _RIDGE = 1e-5  # of a combination's size, in units of its terms: keeps terms that say the same from cancelling out
 
 

@@ -40,6 +40,7 @@ class Lab:
         self.reference = reference
         self._full = {arm.spec for arm in full}
         self._stores: dict[tuple[str, str], Store] = {}
+        self._limits: dict[str, int] = {}  # batches of a split that count
 
     @property
     def baseline(self) -> Arm:
@@ -48,7 +49,19 @@ class Lab:
 
     def batches(self, split: str) -> list[range]:
         """The numbers of the prompts whose images are generated together."""
-        return self._store(self.reference, split).batches
+        return self._store(self.reference, split).batches[: self._limits.get(split)]
+
+    def limit(self, split: str, batches: int) -> None:
+        """Leaves out the prompts of a split after the first so many batches."""
+        self._limits[split] = batches
+
+    def count(self, split: str) -> int:
+        """The prompts of a split that are not left out."""
+        return sum(map(len, self.batches(split)))
+
+    def has_reference(self, split: str, batch: range) -> bool:
+        """Whether there are images of a batch to compare with."""
+        return self._store(self.reference, split).done(self.reference.spec, batch)
 
     def generate(self, arm: Arm, split: str, batch: range) -> tuple[list[Any], list[float]]:
         """The images of an arm for a batch; and where a gate decides, the network calls that each image took.
@@ -91,8 +104,8 @@ class Lab:
         return [score for key in keys for score in known.get(key, {}).get(figure, ())]
 
     def complete(self, arm: Arm, split: str) -> bool:
-        """Whether all prompts of a split are measured."""
-        return len(self.scores(arm, split)) == len(self.prompts[split])
+        """Whether all prompts of a split are measured that are not left out."""
+        return len(self.scores(arm, split)) == self.count(split)
 
     def keep(self, arm: Arm, split: str, batch: range, images: Sequence[Any]) -> None:
         """Keeps images of the reference or of a full run."""

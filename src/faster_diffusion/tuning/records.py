@@ -11,14 +11,13 @@ times.json               seconds of calls, round by round
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..files import write_json
+from ..files import read_json, write_json
 from ..measuring.store import check_resumable
 
 
@@ -37,9 +36,8 @@ class Records:
 
     def fidelity(self, arm: Arm) -> dict[str, Any]:
         """Batches of an arm by split and first prompt, such as "calibration-00004"."""
-        path = self._path(arm)
-        batches: dict[str, Any] = json.loads(path.read_text())["batches"] if path.is_file() else {}
-        return batches
+        known = read_json(self._path(arm))
+        return dict(known["batches"]) if known else {}
 
     def put_fidelity(self, arm: Arm, batches: Mapping[str, Any]) -> None:
         """Keeps what is known of an arm's batches."""
@@ -47,8 +45,7 @@ class Records:
 
     def fact(self, name: str) -> Any:
         """A fact of the tuning as a whole, if it is known."""
-        path = self.folder / f"{name}.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        return read_json(self.folder / f"{name}.json")
 
     def put_fact(self, name: str, value: Any) -> None:
         """Keeps a fact of the tuning as a whole."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arms import Arm
 from ..measuring import tables
+from ..measuring.verdicts import FEWEST
 from . import profiles
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point, Tuning, shown
 
@@ -65,11 +66,15 @@ def _head(found: Tuning) -> Iterator[str]:
     settings, machine = found.settings, found.machine
     yield f"# Tuning of {found.model['name'] or found.model['pipeline']}"
     yield ""
+    if found.left_out:
+        yield f"**The budget was not enough for everything. Left out: {'; '.join(found.left_out)}.**"
+        yield ""
     guidance = settings["settings"]["guidance"]
     rounds = settings["timed"]["rounds"]
+    prompts = found.points[0].psnr.count or settings["prompts"]["calibration"]
     times = f"the median of {rounds}" if rounds else "estimated from network calls and FLOPs"
     yield (
-        f"Fidelity is PSNR to {settings['reference']}, the mean over {settings['prompts']['calibration']} prompts"
+        f"Fidelity is PSNR to {settings['reference']}, the mean over {prompts} prompts"
         f"{f', guidance {guidance:g}' if guidance is not None else ''}; times are of a call that generates one image, "
         f"{times}, relative to {found.points[0].arm}. Brackets are 95 % intervals. "
         f"{found.tried} ways of sampling were tried"
@@ -107,15 +112,28 @@ def _profiles(found: Tuning) -> Iterator[str]:
     yield "## Profiles"
     yield ""
     for file, arm in found.profiles.items():
-        point = found.point(arm)
-        confirmed = profiles.kept(file, point)
-        verdict = "" if confirmed is None else ", confirmed" if confirmed else ", NOT confirmed"
-        yield (
-            f"- `{file}`: `{shown(arm)}`; promises {profiles.promise(file, point):.1f} dB, "
-            f"held-out {text(point.held_out, '.1f')} dB{verdict}; {text(point.ratio, '.3f')} of the time."
-        )
+        yield f"- `{file}`: `{shown(arm)}`; {_stands_for(file, found.point(arm))}"
+    lacking = [
+        level for level in found.levels if not any(profiles.promise(file) == level.psnr for file in found.profiles)
+    ]
+    if lacking and found.points[0].sure is not None:
+        those = ", ".join(f"{level.psnr:g}" for level in lacking)
+        yield f"- None for {those} dB: nothing that is faster than the baseline surely has that."
+    elif found.points[0].psnr.count is not None and found.points[0].psnr.count < FEWEST:
+        few = f"{found.points[0].psnr.count} prompts to choose by are too few to be sure of a fidelity"
+        yield f"- None that promises a fidelity: {few}; {FEWEST} are the least, 16 are better."
     for arm, why in found.unfit.items():
         yield f"- Not tried: `{arm}`. {why}"
+
+
+def _stands_for(file: str, point: Point) -> str:
+    """What a profile promises, and whether held-out prompts confirm it."""
+    promised, confirmed = profiles.promise(file), profiles.kept(file, point)
+    verdict = {True: ", confirmed", False: ", NOT confirmed", None: ""}[confirmed]
+    if promised is not None and confirmed is None and point.held_out is not None:
+        verdict = f", too few prompts to confirm it ({FEWEST} are the least)"
+    stands = f"promises {promised:.1f} dB" if promised is not None else f"{text(point.psnr, '.1f')} dB"
+    return f"{stands}, held-out {text(point.held_out, '.1f')} dB{verdict}; {text(point.ratio, '.3f')} of the time."
 
 
 def gain(level: Level) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -20,16 +20,17 @@ class Figure:
 
     value: float
     interval: Interval | None
+    count: int | None = field(default=None, compare=False)  # of what; none if that is not known
 
     @classmethod
     def mean(cls, values: Sequence[float]) -> Figure:
         """The mean of values, with its interval."""
-        return cls(fmean(values), intervals.mean(values))
+        return cls(fmean(values), intervals.mean(values), len(values))
 
     @classmethod
     def median(cls, values: Sequence[float]) -> Figure:
         """The median of values, with its interval."""
-        return cls(median(values), intervals.median(values))
+        return cls(median(values), intervals.median(values), len(values))
 
     @property
     def low(self) -> float:
@@ -49,6 +50,9 @@ class Point:
     seconds: Figure  # of a call
     ratio: Figure  # of the time of the baseline, round by round
     estimate: float  # seconds, from network calls and FLOPs
+    sure: float | None = (
+        None  # dB that its mean has on calibration, even if it was chosen from all points; see `surely`
+    )
 
     @property
     def foretold(self) -> float:
@@ -83,6 +87,7 @@ class Tuning:
     unfit: Mapping[str, str]  # arm -> why it cannot be used
     tried: int  # ways of sampling that images were generated with
     complete: bool  # whether the budget was enough for all that was to be tried
+    left_out: tuple[str, ...] = ()  # what it was not enough for
 
     @property
     def front(self) -> tuple[str, ...]:
@@ -95,7 +100,7 @@ class Tuning:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
-        return asdict(self)
+        return asdict(self, dict_factory=_without_unknown)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tuning:
@@ -104,13 +109,19 @@ class Tuning:
         points = tuple(Point(**_with_figures(_renamed(point, foretold="estimate"))) for point in content["points"])
         levels = tuple(Level(**_with_figures(level)) for level in content["levels"])
         front = tuple(content["pareto_front"])
-        return cls(**{**content, "points": points, "levels": levels, "pareto_front": front})
+        left_out = tuple(content.get("left_out", ()))
+        return cls(**{**content, "points": points, "levels": levels, "pareto_front": front, "left_out": left_out})
 
 
 def shown(spec: str) -> str:
     """An arm to read: of the file of a correction the name only."""
     parts = [part.partition("corrected:") for part in spec.split(" + ")]
     return " + ".join(f"{before}{named}{Path(file).name if named else file}" for before, named, file in parts)
+
+
+def _without_unknown(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """What earlier versions did not measure is left out again."""
+    return {name: value for name, value in fields if value or name not in ("count", "sure", "left_out")}
 
 
 def _renamed(fields: Mapping[str, Any], **names: str) -> dict[str, Any]:
@@ -123,4 +134,4 @@ def _with_figures(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figure(content: Mapping[str, Any]) -> Figure:
     ends = content["interval"]
-    return Figure(content["value"], ends and (ends[0], ends[1]))
+    return Figure(content["value"], ends and (ends[0], ends[1]), content.get("count"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
+from ..files import locked
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, quiet
 from ..measuring.identity import identity
@@ -36,12 +37,14 @@ def retime(
 
     Raises:
         ValueError: ``out`` holds times of something else.
+        BlockingIOError: another process is writing to ``out``.
     """
     arms = [Arm.parse(point.arm) for point in found.points]
     asked = found.settings["settings"]
     settings = Settings(**{**asked, "steps": tuple(asked["steps"])})
-    records = Records(out, {"model": identity(pipe), "arms": [arm.spec for arm in arms]})
-    with quiet([pipe]):
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out), quiet([pipe]):
+        records = Records(out, {"model": identity(pipe), "arms": [arm.spec for arm in arms]})
         own = levels.own_solver(pipe, Space(**found.settings["space"]).plain_solvers)
         times = speed.time(pipe, arms, prompts, settings, rounds, records, progress)
     baseline = arms[0].spec

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time as clock
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from tqdm import tqdm
 
 from ..arms import Arm
+from .budget import LEADING, PLANS, Pacer, spread
 from .halving import dominated, pareto_front, survivors
 from .lab import CALIBRATION, Lab
 
@@ -16,43 +16,46 @@ _TIMED = 16  # plans whose seconds are measured, at most
 _KEPT = 0.5  # fraction of the plans that goes on to more prompts, at most
 
 
-def measured(lab: Lab, arms: Sequence[Arm], split: str, progress: bool, about: str, batches: int | None = None) -> None:
-    """Measures arms on all prompts of a split, or on the first ``batches``."""
-    work = [(arm, batch) for batch in lab.batches(split)[:batches] for arm in arms]
-    for arm, batch in tqdm(work, desc=about, unit="batch", disable=not progress):
-        lab.measure(arm, split, batch)
+def measured(
+    pacer: Pacer,
+    arms: Sequence[Arm],
+    split: str,
+    progress: bool,
+    about: str,
+    part: float = 1.0,
+    batches: int | None = None,
+) -> list[Arm]:
+    """Measures arms on all prompts of a split, or on the first ``batches``, as far as there is time; gives those."""
+    found = []
+    for arm in tqdm(arms, desc=about, unit="arm", disable=not progress):
+        if all(pacer.measure(arm, split, batch, part) for batch in pacer.lab.batches(split)[:batches]):
+            found.append(arm)
+    return found
 
 
 def best_plans(
-    lab: Lab, plans: Sequence[Arm], costs: Mapping[str, float], until: float | None, progress: bool
-) -> tuple[list[Arm], bool]:
-    """The plans that are worth their seconds, and whether there was time to try all.
+    pacer: Pacer, plans: Sequence[Arm], costs: Mapping[str, float], progress: bool
+) -> tuple[list[Arm], str | None]:
+    """The plans that are worth their seconds; and if there was no time to try all, what was left out.
 
-    Successive halving over prompts: one batch, two, then all. The cheapest first, so that a small budget goes far.
+    Successive halving over prompts: one batch, two, then all.
     """
+    lab = pacer.lab
     batches, seen = lab.batches(CALIBRATION), 1
     alive = sorted(plans, key=lambda arm: costs[arm.spec])
     for upto in sorted({1, min(2, len(batches)), len(batches)}):
-        if not _measured_in_time(lab, alive, batches[:upto], until, progress):  # what leads is measured in full still
+        about = f"plans, {batches[upto - 1].stop} prompts"
+        done = measured(pacer, spread(alive), CALIBRATION, progress, about, PLANS, upto)
+        if len(done) < len(alive):
             known = [arm for arm in alive if lab.measured(arm, CALIBRATION, batches[0])]
+            untried = len(alive) - len(known)
             best = leading(lab, known, costs, seen)
-            measured(lab, best, CALIBRATION, progress, "what leads")
-            return leading(lab, best, costs, None), False
+            best = measured(pacer, best, CALIBRATION, progress, "what leads", LEADING)
+            left_out = f"{untried} of {len(plans)} plans" if untried else "further prompts for many of the plans"
+            return leading(lab, best, costs, None), left_out
         left, seen = survivors(*_standing(lab, alive, costs, upto), fraction=1 if upto == len(batches) else _KEPT), upto
         alive = [arm for arm in alive if arm.spec in left]
-    return leading(lab, alive, costs, None), True
-
-
-def _measured_in_time(
-    lab: Lab, arms: Sequence[Arm], batches: Sequence[range], until: float | None, progress: bool
-) -> bool:
-    """Measures arms one after another; stops when it is late, and says so by ``False``."""
-    for arm in tqdm(arms, desc=f"plans, {batches[-1].stop} prompts", unit="arm", disable=not progress):
-        if until is not None and clock.monotonic() > until:
-            return False
-        for batch in batches:
-            lab.measure(arm, CALIBRATION, batch)
-    return True
+    return leading(lab, alive, costs, None), None
 
 
 def _standing(

@@ -36,11 +36,13 @@ class Speed:
     fractions: Mapping[str, float]  # what is reused -> the fraction of a network call that is still computed, by FLOPs
 
     @classmethod
-    def measured(cls, pipe: Any, prompts: Sequence[Prompt], settings: Settings, reuse: Sequence[str]) -> Speed:
+    def measured(
+        cls, pipe: Any, prompts: Sequence[Prompt], settings: Settings, reuse: Sequence[str], tries: int = _TRIES
+    ) -> Speed:
         """From a few short runs."""
         few, many = Arm.parse(f"steps:{_FEW}"), Arm.parse(f"steps:{_MANY}")
         one = Arm.parse(f"steps:{_MANY} + 0, + output")
-        runs = _rounds(pipe, [few, many, one], prompts, settings, _TRIES, warm_up=True)
+        runs = _rounds(pipe, [few, many, one], prompts, settings, tries, warm_up=True)
         few_s, many_s, one_s = (median(runs[arm.spec]) for arm in (few, many, one))
         both = max(0.0, (many_s - few_s) / (_MANY - _FEW))
         call = min(both, max(0.0, (many_s - one_s) / (_MANY - 1)))
