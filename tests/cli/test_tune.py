@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import faster_diffusion as fd
+from faster_diffusion import tuning
 from faster_diffusion.cli import tune as command_module
 from faster_diffusion.cli.errors import CliError
 from tests.evaluation import tiny
@@ -14,10 +15,10 @@ from tests.tuning.tiny import SPACE
 
 @pytest.mark.slow
 def test_tunes_a_folder_and_goes_on(run, tiny_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(command_module, "Space", lambda solvers: replace(SPACE, solvers=solvers))
+    monkeypatch.setattr(tuning, "Space", lambda solvers: replace(SPACE, solvers=solvers))
     (tmp_path / "prompts.txt").write_text("a\nb\nc\n")
     command = ("tune", tiny_model, "--prompts", "prompts.txt", "--out", "tuned", "--solver", "ddim-trailing")
-    options = ("--reference", "ddim:12", "--steps", 6, "--guidance", 3, "--rounds", 1, "--budget-minutes", 0)
+    options = ("--reference", "ddim:12", "--steps", 6, "--guidance", 3, "--rounds", 0, "--max-seconds", 1000)
     result = run(*command, *options, "--calibration", 1)
     assert result.exit_code == 0, result.stderr
     assert "Pareto front: nothing is faster and nearer at once" in result.stdout
