@@ -26,6 +26,7 @@ from .engine.prospects import by_itself
 from .engine.run import Run
 from .engine.sessions import hidden, interceptors_here, loop_around
 from .engine.starting import started
+from .models.calls import guidance_of
 from .models.model import Model
 from .models.pipelines import inputs_of, network_of, refuse_call, rows_of
 from .models.rows import Rows
@@ -148,13 +149,11 @@ class Handle:
         network = self._target()
         if not isinstance(network, nn.Module) or _handle_of(network) is not self:
             raise RuntimeError("sampling() is for a network enabled by itself; an enabled pipeline is just called.")
-        if isinstance(scheduler, torch.Tensor):
-            if self.config.prior_noise is not None:
-                logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
-            started = self._run(network, None, lambda: scheduler, None, loop=loop_around())
-        else:
-            started = self._run(network, None, lambda: scheduler.timesteps, scheduler, loop=loop_around())
-        with started:
+        alone = isinstance(scheduler, torch.Tensor)
+        if alone and self.config.prior_noise is not None:
+            logger.warning("Prior noise is left out: pass the scheduler, or prior_noise=None if that is meant.")
+        timesteps = (lambda: scheduler) if alone else (lambda: scheduler.timesteps)
+        with self._run(network, None, timesteps, None if alone else scheduler, loop=loop_around()):
             yield
 
     @contextmanager
@@ -167,15 +166,15 @@ class Handle:
         inputs: Callable[[], torch.Tensor] | None = None,
         rows: Callable[[], Rows | None] = lambda: None,
         loop: int | None = None,
+        guidance: float | None = None,
     ) -> Iterator[Run]:
-        upcoming = partial(upcoming_step, scheduler)
-        run = Run(network, self.config, timesteps, inputs, upcoming, rows, owner=self, warn=self._warn)
+        run = Run(network, self.config, timesteps, inputs, partial(upcoming_step, scheduler), rows, self, self._warn)
         self._counts = run.counts
         with started(run, control, scheduler, loop):
             yield run
-        steps_differ = not run.hands_on and self.profile and self.profile.steps_differ(scheduler)
-        if steps_differ:
-            run.warn(steps_differ)
+        if self.profile is not None and not run.hands_on:
+            for difference in self.profile.differences(self._target(), scheduler, guidance, run.counts.calls):
+                run.warn(difference)
 
     def __enter__(self) -> Handle:
         return self
@@ -272,22 +271,23 @@ def _start_run(original: Callable[..., Any]) -> Callable[..., Any]:
         if any(interceptor.owner is handle for interceptor in running_here):  # a subclass's super()
             return original(self, *args, **kwargs)
         refuse_call(self, original, args, kwargs)
-        with _run_of(self, handle) as run:
+        guidance = guidance_of(original, self, args, kwargs)
+        with _run_of(self, handle, guidance=guidance) as run:
             result = original(self, *args, **kwargs)
             run.hands_on = isgenerator(result)
-        return _streamed(self, handle, result) if run.hands_on else result
+        return _streamed(self, handle, result, guidance=guidance) if run.hands_on else result
 
     return __call__
 
 
-def _run_of(pipe: Any, handle: Handle, loop: int | None = None) -> AbstractContextManager[Run]:
-    control, inputs, rows = getattr(pipe, "controlnet", None), inputs_of(pipe), partial(rows_of, pipe)
-    return handle._run(network_of(pipe), control, lambda: pipe.scheduler.timesteps, pipe.scheduler, inputs, rows, loop)
+def _run_of(pipe: Any, handle: Handle, **more: Any) -> AbstractContextManager[Run]:
+    control, about = getattr(pipe, "controlnet", None), (inputs_of(pipe), partial(rows_of, pipe))
+    return handle._run(network_of(pipe), control, lambda: pipe.scheduler.timesteps, pipe.scheduler, *about, **more)
 
 
-def _streamed(pipe: Any, handle: Handle, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def _streamed(pipe: Any, handle: Handle, steps: Generator[Any, Any, Any], **more: Any) -> Generator[Any, Any, Any]:
     """The steps of a pipeline that yields as it samples, in a run that lasts as long."""
-    with _run_of(pipe, handle, loop=id(sys._getframe())):
+    with _run_of(pipe, handle, loop=id(sys._getframe()), **more):
         return (yield from steps)
 
 

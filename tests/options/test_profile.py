@@ -124,6 +124,41 @@ def test_another_number_of_steps_is_warned_of_once_with_the_remedy(pipe, path, c
     ]
 
 
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (
+            {"guidance_scale": 2.0},
+            "at guidance 7.5 and this run was at 2: what it promises does not hold. "
+            "Call the pipeline with guidance_scale=7.5, or tune at 2.",
+        ),
+        (
+            {"height": 48, "width": 64},
+            "at 32x32 pixels (height x width) and this run was at 48x64: what it promises does not hold. "
+            "Call the pipeline with height=32, width=32, or tune at 48x64.",
+        ),
+    ],
+)
+def test_another_guidance_or_size_is_warned_of_once_with_the_remedy(pipe, path, caplog, call, says):
+    changed(path, measured={"guidance": 7.5, "size": [32, 32]})
+    fd.enable(pipe, key_steps=path)
+    with caplog.at_level(logging.WARNING, "faster_diffusion"):
+        given = {"height": 32, "width": 32, "guidance_scale": 7.5, "num_inference_steps": STEPS}
+        toys.sample(pipe, **given)
+        assert not caplog.messages
+        toys.sample(pipe, **{**given, **call})
+        toys.sample(pipe, **{**given, **call})
+    assert caplog.messages == [f"Profile {path} was tuned {says}"]
+
+
+def test_a_call_that_says_no_guidance_is_at_the_pipelines_own(pipe, path, caplog):
+    changed(path, measured={"guidance": 2.0})
+    fd.enable(pipe, key_steps=path)
+    with caplog.at_level(logging.WARNING, "faster_diffusion"):
+        toys.sample(pipe, num_inference_steps=STEPS)
+    assert [text for text in caplog.messages if "was tuned at guidance 2 and this run was at 7.5" in text]
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_copy_in_another_precision_is_the_same_model(pipe, path, dtype):
     pipe.to(dtype=dtype)

@@ -100,8 +100,17 @@ def show_our_warnings_only() -> None:
 
 
 class _Echo(logging.Handler):
+    """Says a thing once, however many batches it is true of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
+        said = f"{record.levelname.capitalize()}: {record.getMessage()}"
+        if said not in self._said:
+            self._said.add(said)
+            typer.echo(said, err=True)
 
 
 def option(name: str) -> str:

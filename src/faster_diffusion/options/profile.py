@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import nn
 
 from ..files import write_json
 from ..models import schedulers
+from ..models.calls import pixels_of
 from ..models.fingerprint import Fingerprint
 from ..models.schedulers import Solver
 from .config import PropagationConfig
@@ -114,15 +115,33 @@ class Profile:
         if difference is not None:
             raise ValueError(f"{self} is for another model: {difference}. Tune this one with faster-diffusion tune.")
 
-    def steps_differ(self, scheduler: Any) -> str | None:
-        """What to say of a run that ``scheduler`` was set for; ``None`` if it took as many steps as the profile's."""
-        steps = getattr(scheduler, "num_inference_steps", None)
-        if steps is None or steps == self.steps:
-            return None
-        return (
-            f"{self} was tuned for {self.steps} steps and this run took {steps}: what it promises does not hold. "
-            f"Call the pipeline with num_inference_steps={self.steps}."
-        )
+    def differences(
+        self, pipe: Any, scheduler: Any, guidance: float | None, shapes: Iterable[Sequence[int]]
+    ) -> Iterator[str]:
+        """What to say of a run under other conditions than the profile's, as far as both are known.
+
+        Args:
+            scheduler: which was set for it.
+            guidance: its guidance scale.
+            shapes: of its latents, (..., H, W).
+        """
+        size = next((pixels_of(pipe, shape) for shape in shapes), None)
+        steps, own_guidance = getattr(scheduler, "num_inference_steps", None), self.measured.get("guidance")
+        own_size = tuple(self.measured.get("size") or ())
+        if steps is not None and steps != self.steps:
+            yield self._differs(
+                f"for {self.steps} steps and this run took {steps}", f"num_inference_steps={self.steps}"
+            )
+        if guidance is not None and own_guidance is not None and guidance != own_guidance:
+            at = f"at guidance {own_guidance:g} and this run was at {guidance:g}"
+            yield self._differs(at, f"guidance_scale={own_guidance:g}, or tune at {guidance:g}")
+        if size and own_size and size != own_size:
+            sizes = "{}x{} pixels (height x width)".format(*own_size), "{}x{}".format(*size)
+            here = "height={}, width={}".format(*own_size)
+            yield self._differs(f"at {sizes[0]} and this run was at {sizes[1]}", f"{here}, or tune at {sizes[1]}")
+
+    def _differs(self, how: str, remedy: str) -> str:
+        return f"{self} was tuned {how}: what it promises does not hold. Call the pipeline with {remedy}."
 
     def __str__(self) -> str:
         return f"Profile {self.path}" if self.path else "This profile"

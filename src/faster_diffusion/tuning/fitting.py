@@ -23,6 +23,7 @@ from ..generation import videos
 from ..generation.prompts import Prompt, seeded
 from ..generation.sampling import Settings, check_askable
 from ..models import schedulers
+from ..models.calls import pixels_of
 from ..models.fingerprint import Fingerprint
 from ..models.pipelines import network_of
 from ..models.schedulers import Solver
@@ -30,7 +31,7 @@ from ..options.config import PropagationConfig
 from ..options.correction import TERMS, Correction
 from ..options.profile import Profile
 from . import placement
-from .following import Followed, Listener, Once, Path, follow
+from .following import Followed, Listener, Once, Path, follow, guidance_in
 from .steps import places
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,8 @@ def fit_to(long: Followed, pipe: Any, arm: Arm, held_out: int, *, place: bool = 
     error, error_before = (run.errors(long.path, held_out) for run in (path, plain))
     measured = {
         "reference": long.arm.spec,
-        "guidance": long.settings.guidance,
+        "guidance": guidance_in(pipe, long.settings),
+        "size": pixels_of(pipe, long.path.latents[-1].shape),
         "prompts": {"fitted": fitted, "held out": held_out},
         "error": error,
         "error_uncorrected": error_before,

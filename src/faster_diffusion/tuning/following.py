@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..engine.interception import watched
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, generate, quiet
 from ..models import schedulers
+from ..models.calls import guidance_of, pixels_of
 from ..models.pipelines import network_of
 from ..models.stages import layout_of
 from .stepping import stepping
@@ -111,6 +112,28 @@ def follow(
         ):
             generate(arm, [pipe], prompts, settings)
     return Followed(arm, tuple(prompts), settings, path, tuple(said))
+
+
+def guidance_in(pipe: Any, settings: Settings) -> float | None:
+    """The guidance scale that a pipeline samples at, its own where none is set; none if it has none."""
+    return settings.guidance if settings.guidance is not None else guidance_of(type(pipe).__call__, pipe)
+
+
+def size_of(pipe: Any, prompt: Prompt, settings: Settings) -> tuple[int, int] | None:
+    """Height and width in pixels of what a pipeline samples, as its first network call shows; no more is made."""
+    seen: list[tuple[int, int]] = []
+
+    def look(call: Callable[[], Any]) -> Any:
+        seen.append(pixels_of(pipe, call()[0].shape))
+        raise _Seen
+
+    with quiet([pipe]), suppress(_Seen), watched(network_of(pipe), look):
+        generate(Arm(), [pipe], [prompt], settings)
+    return seen[0] if seen else None
+
+
+class _Seen(Exception):  # noqa: N818 - it is no error
+    """Ends a run that has shown what it is asked for."""
 
 
 class Listener:

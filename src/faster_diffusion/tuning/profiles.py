@@ -81,7 +81,8 @@ def profile(pipe: Any, found: Tuning, file: str, point: Point) -> Profile:
         "time_ratio": asdict(point.ratio),
         "seconds": asdict(point.seconds),
         "reference": found.settings["reference"],
-        "guidance": found.settings["settings"]["guidance"],
+        "guidance": found.settings.get("guidance", found.settings["settings"]["guidance"]),
+        "size": found.settings.get("size"),
         "baseline_steps": found.settings["settings"]["steps"][0],
         "machine": {key: value for key, value in found.machine.items() if key != "load_average"},
     }

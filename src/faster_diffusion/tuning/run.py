@@ -25,7 +25,7 @@ from ..options.profile import SUFFIX, Profile
 from . import levels, placement, profiles, report, search, speed
 from .budget import CORRECTED, FEWER, LEADING, REFERENCE, TIMES, Budget, Pacer, most_telling_first
 from .fitting import RUNS, check_fits, fit_to
-from .following import Followed, follow
+from .following import Followed, follow, guidance_in, size_of
 from .halving import pareto_front
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
@@ -135,6 +135,8 @@ def tune(
                 "space": space.to_dict(),
                 "prompts": {key: len(part) for key, part in split.items()},
                 "timed": {"images": 1, "rounds": rounds},
+                "guidance": guidance_in(pipe, settings),
+                "size": size_of(pipe, named[0], settings),
             },
             machine=machine(),
             points=tuple(points),
