@@ -24,6 +24,7 @@ from diffusers import (
     UnCLIPScheduler,
     VQModel,
 )
+from diffusers.models.embeddings import Timesteps
 from diffusers.pipelines.kandinsky.text_encoder import MCLIPConfig, MultilingualCLIP
 from transformers import (
     CLIPImageProcessor,
@@ -125,6 +126,15 @@ def second_combined() -> Any:
     )
 
 
+class InItsPrecision(Timesteps):
+    """Hands times on in the precision that the embedding of them has; diffusers leaves them in single precision."""
+
+    batch_independent = True
+
+    def forward(self, timesteps: torch.Tensor) -> torch.Tensor:
+        return super().forward(timesteps).to(DOUBLE)
+
+
 def third(cls: type) -> Any:
     torch.manual_seed(0)
     network = Kandinsky3UNet(
@@ -136,6 +146,7 @@ def third(cls: type) -> Any:
         cross_attention_dim=8,
         encoder_hid_dim=toys.TEXT[-1],
     )
+    network.time_proj.__class__ = InItsPrecision
     return cls(tokenizer=None, text_encoder=None, unet=network.eval(), scheduler=DDPMScheduler(), movq=movq(levels=4))
 
 
@@ -162,9 +173,10 @@ def masked(n: int) -> dict[str, Any]:
 
 def attended(n: int) -> dict[str, Any]:
     """Prompts of which one token is padding."""
-    mask = torch.ones(n, toys.TEXT[1])
+    mask = torch.ones(n, toys.TEXT[1], dtype=DOUBLE)
     mask[:, -1] = 0
-    return {**toys.prompt(n), "attention_mask": mask, "negative_attention_mask": mask}
+    prompts = {name: embeds.to(DOUBLE) for name, embeds in toys.prompt(n).items()}
+    return {**prompts, "attention_mask": mask, "negative_attention_mask": mask}
 
 
 ROWS = [
@@ -219,13 +231,12 @@ ROWS = [
         },
         call={**SIZE, "prior_num_inference_steps": 2},
     ),
-    Row("kandinsky-3", lambda: third(Kandinsky3Pipeline), attended, call=SIZE, dtype=torch.float32),
+    Row("kandinsky-3", lambda: third(Kandinsky3Pipeline), attended, call=SIZE),
     Row(
         "kandinsky-3-image-to-image",
         lambda: third(Kandinsky3Img2ImgPipeline),
         lambda n: {**attended(n), "image": image(n)},
         first=LATE,
         call={"strength": STRENGTH},
-        dtype=torch.float32,  # in which diffusers tells its network of the time
     ),
 ]

@@ -93,6 +93,7 @@ def test_a_changed_prompt_runs_the_control_network_anew(pipe, parallel):
 
 
 def test_guess_mode_in_parallel_equals_sequential(pipe):
+    pipe.to(torch.float64)  # in which rounding is far below what is allowed
     made = []
     for parallel in (True, False):
         with fd.enable(pipe, key_steps=[0, 3], parallel=parallel) as handle:
@@ -102,6 +103,7 @@ def test_guess_mode_in_parallel_equals_sequential(pipe):
 
 
 def test_several_control_networks_at_once(pipe):
+    pipe.to(torch.float64)  # in which rounding is far below what is allowed
     both = StableDiffusionControlNetPipeline(
         **{**pipe.components, "controlnet": [pipe.controlnet, pipe.controlnet]}, requires_safety_checker=False
     )
