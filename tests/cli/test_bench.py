@@ -2,12 +2,12 @@
 
 import json
 import re
+from importlib import import_module
 
 import pytest
 from PIL import Image
 
 from faster_diffusion.benchmark.architectures import ARCHITECTURES
-from faster_diffusion.cli import bench
 from tests.narrow import all_narrow
 
 FAST = ("--steps", 4, "--rounds", 1, "--no-memory")
@@ -50,7 +50,8 @@ def test_an_arm_that_cannot_be_used_has_a_row_and_its_reason(run, tiny_model):
 def test_a_run_that_was_killed_goes_on_where_it_was(run, tiny_model, tmp_path, monkeypatch):
     options = ("bench", tiny_model, *FAST, "--arm", "baseline", "--batch", 1, "--batch", 2)
     measured = []
-    real = bench.measure
+    measuring = import_module("faster_diffusion.benchmark.measure")
+    real = measuring.measure
 
     def killed_at_the_second(one, *more):
         measured.append(one.batch)
@@ -58,7 +59,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(run, tiny_model, tmp_path, m
             raise KeyboardInterrupt
         return real(one, *more)
 
-    monkeypatch.setattr(bench, "measure", killed_at_the_second)
+    monkeypatch.setattr(measuring, "measure", killed_at_the_second)
     assert run(*options).exit_code != 0
     first = reports(tmp_path / "bench.json")
     assert [report["case"]["batch"] for report in first] == [1]
