@@ -89,9 +89,13 @@ def prompt(n: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def sample(pipe: StableDiffusionPipeline, n: int = 1, seed: int = 3, **call: object) -> torch.Tensor:
-    """Latents of ``n`` images in the network's precision, each with a generator of its own; 10 steps unless told."""
+    """Latents of ``n`` images in the network's precision, each with a generator of its own; 10 steps unless told.
+
+    ``pipe`` may be a method of the pipeline, as the ``pipe.call`` of the research code.
+    """
+    dtype = getattr(pipe, "__self__", pipe).unet.dtype
     defaults = {
-        **{name: embeds.to(pipe.unet.dtype) for name, embeds in prompt(n).items()},
+        **{name: embeds.to(dtype) for name, embeds in prompt(n).items()},
         "generator": [torch.Generator().manual_seed(seed + i) for i in range(n)],
         "num_inference_steps": 10,
         "output_type": "latent",
