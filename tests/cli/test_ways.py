@@ -174,6 +174,18 @@ def test_a_prompt_that_is_cut_is_told(run, tiny_model):
     result = run("generate", "a" * 90, "--model", tiny_model, "--steps", 20, "--out", "x.png")
     assert result.exit_code == 0
     assert "Warning: The prompt is longer than the 77 tokens that StableDiffusionPipeline reads." in result.stderr
+    assert "--long-prompts reads it in chunks." in result.stderr
+
+
+def test_a_long_prompt_is_read_in_chunks_and_made_again_so(run, tiny_model, tmp_path):
+    result = run("generate", "a" * 90, "--model", tiny_model, "--steps", 20, "--long-prompts", "--out", "x.png")
+    assert result.exit_code == 0, result.stderr
+    assert "longer" not in result.stderr
+    assert run("generate", "--like", "x.png", "--out", "y.png").exit_code == 0
+    assert (tmp_path / "x.png").read_bytes() == (tmp_path / "y.png").read_bytes()
+    result = run("generate", "a" * 90, "--model", tiny_model, "--steps", 20, "--out", "x.png")
+    assert result.exit_code == 2
+    assert "x.png is there already, and it was made with long prompts True, not none." in result.stderr
 
 
 def test_one_side_alone_has_its_effect(make, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -117,7 +116,7 @@ def evaluate(
             pipe.scheduler = schedulers.make(scheduler, pipe.scheduler.config)
     checks.check_size(pipes[0], {"--height": height, "--width": width})
     title = " then ".join(names)
-    found = run(pipes, contest, wanted, settings, judges, out=out, name=title, progress=sys.stderr.isatty())
+    found = run(pipes, contest, wanted, settings, judges, out=out, name=title, progress=True)
     typer.echo(f"{report.markdown(found)}\n\nReport: {out / 'report.html'}")
 
 

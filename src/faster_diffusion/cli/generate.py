@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +48,9 @@ def generate(
     negative: Annotated[str | None, typer.Option(help="What the images should not show.")] = None,
     seed: options.SeedOption = 0,
     num_images: Annotated[int, typer.Option(min=1, help="Images a prompt.")] = 1,
+    long_prompts: Annotated[
+        bool, typer.Option("--long-prompts", help="Read prompts beyond the text encoder's length too, in chunks.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images sampled at once; changes no image.")] = 4,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
@@ -86,6 +88,7 @@ def generate(
     """
     from .. import demo
     from ..generation import checks, comparison, loading
+    from ..generation import long_prompts as chunked
     from ..generation.sampling import Settings, quiet, sample
     from ..generation.steering import Steering
     from ..generation.tokens import warn_of_cuts
@@ -114,9 +117,12 @@ def generate(
         guidance = way.guidance
     if guidance is None:
         guidance = demo.GUIDANCE_SCALE if model in demo.available() else GUIDANCE_SCALE
-    warn_of_cuts(pipe, [each.text for each in wanted])
-    warn_of_cuts(pipe, [negative] if negative else [])
-    settings = Settings((steps,), guidance, negative, height, width, batch_size, steering=steered)
+    if long_prompts:
+        chunked.check(pipe)
+    else:
+        remedy = "--long-prompts reads it in chunks." if chunked.can_be_read(pipe) else ""
+        warn_of_cuts(pipe, [*(each.text for each in wanted), *([negative] if negative else [])], remedy)
+    settings = Settings((steps,), guidance, negative, height, width, batch_size, None, steered, long_prompts)
     with way.arm.applied(pipe):
         way.check(pipe, steps)
         scheduler_name = type(pipe.scheduler).__name__
@@ -125,6 +131,7 @@ def generate(
         "steps": steps,
         "guidance": guidance,
         "negative": negative,
+        **({"long_prompts": True} if long_prompts else {}),
         "height": height,
         "width": width,
         **steered.to_dict(),
@@ -158,7 +165,7 @@ def generate(
         with quiet([pipe] if several else []):
             made = sample(way.arm, [pipe], [one.prompt for one in missing], settings)
             again = f"the same command with --seed {seed}" if any_seed else "the same command"
-            writing.write(missing, made, again, several and sys.stderr.isatty())
+            writing.write(missing, made, again, several)
         if handle is not None:
             typer.echo(handle.summary())
 

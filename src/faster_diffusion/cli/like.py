@@ -13,7 +13,7 @@ from ..generation.errors import InputError
 # Parameters of the command, by where a record has them.
 _SAME = (
     *("model", "seed", "steps", "guidance", "negative", "height", "width", "dtype", "arm", "profile"),
-    *("image", "strength", "control", "controlnet", "control_scale", "lora", "embedding"),
+    *("long_prompts", "image", "strength", "control", "controlnet", "control_scale", "lora", "embedding"),
 )
 _ACCELERATION = ("key_steps", "parallel", "prior_noise")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +88,7 @@ def tune(
         reference=reference,
         rounds=rounds,
         name=model,
-        progress=sys.stderr.isatty(),
+        progress=True,
     )
     typer.echo(f"{report.markdown(found)}\nProfiles: {out / 'profiles'}; picture: {out / 'pareto-front.png'}")
 

@@ -127,20 +127,19 @@ def write(missing: Sequence[Planned], batches: Iterable[Sequence[Image.Image]], 
     Raises:
         CliError: what went wrong, and how much is kept.
     """
-    from tqdm import tqdm
-
     from ..generation import images
+    from ..generation.progress import bar
 
     done = 0
-    with tqdm(total=len(missing), unit="image", disable=not progress, leave=False) as bar:
+    with bar(len(missing), "images", "image", progress, leave=False) as shown:
         try:
             for batch in batches:
                 for image in batch:
                     images.save(image, missing[done].path, dict(missing[done].settings))
-                    bar.clear()
+                    shown.clear()
                     typer.echo(missing[done].path)
                     done += 1
-                    bar.update()
+                    shown.update()
         except BaseException as error:
             if len(missing) == 1:
                 raise

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
 from ..arms import Arm
+from ..generation.progress import bar
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, generate, quiet, sampling_as
 from ..measuring.cost import measured
@@ -47,7 +46,7 @@ class Turns:
         """
         networks = [network for pipe in self.pipes for network in networks_of(pipe)]
         total = len(self.arms) * self.store.count
-        with quiet(self.pipes), tqdm(total=total, desc="sampling", unit="image", disable=not progress) as bar:
+        with quiet(self.pipes), bar(total, "sampling", "image", progress) as shown:
             for arm in self.arms:
                 if self.store.record(arm.name, "flops") is None:
                     count = self._try(arm, self.prompts[:1], partial(count_flops, networks))
@@ -59,7 +58,7 @@ class Turns:
                         made = self._try(arm, [self.prompts[index] for index in batch], partial(measured, networks))
                         if made is not None:
                             self.store.put(arm.name, batch, made[0], made[1].to_dict())
-                    bar.update(len(batch))
+                    shown.update(len(batch))
 
     def _try(
         self, arm: Arm, prompts: Sequence[Prompt], watch: Callable[[Callable[[], list[Any]]], Result]

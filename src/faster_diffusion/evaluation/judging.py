@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
+from ..generation.progress import bar
 from ..generation.prompts import Prompt
 from ..measuring.store import Store
 from . import real
@@ -83,11 +82,11 @@ class Judges:
         wanted = {key: column for key, column in columns.items() if column.missing is None}
         study = self.study(material, store, [column.metric for column in wanted.values()])
         values: dict[str, dict[str, Value]] = {arm: {} for arm in arms}
-        with tqdm(total=len(arms) * len(wanted), desc="judging", unit="figure", disable=not progress) as bar:
+        with bar(len(arms) * len(wanted), "judging", "figure", progress) as shown:
             for arm in arms:
                 for key, column in wanted.items():
                     values[arm][key] = METRICS[column.metric].measure(study, arm, column.reference)
-                    bar.update()
+                    shown.update()
         return values
 
     def study(self, material: Material, store: Store, metrics: Sequence[str]) -> Study:

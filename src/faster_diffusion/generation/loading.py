@@ -1,7 +1,6 @@
 """Models by name: an embedded one, a folder, or an id on the Hugging Face Hub."""
 
 import json
-import sys
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,6 +14,7 @@ from huggingface_hub.constants import HF_HUB_OFFLINE
 from .. import demo
 from ..models.pipelines import networks_of
 from .errors import FetchError, InputError, first_line
+from .progress import drawn
 from .weights import check_code, is_hub_id, load_single_file, reason_of, variant_of
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -60,7 +60,7 @@ def load(
         pipe = load_single_file(path, config, read_config, **options)
     else:
         pipe = _load_foreign(model, variant, torch_dtype=torch_dtype, **parts)
-    pipe.set_progress_bar_config(disable=not sys.stderr.isatty(), leave=False)
+    pipe.set_progress_bar_config(leave=False, **drawn())
     return pipe if offload else pipe.to(device)
 
 

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol
 
 import torch
 from PIL import Image
 
-from . import filmstrip, videos
+from . import filmstrip, long_prompts, videos
 from .pictures import read_picture
 from .progress import bar_config
 from .prompts import Prompt
@@ -31,6 +32,7 @@ class Settings:
         batch_size: images generated at once; an image depends on it by rounding alone.
         frames: of each video; the pipeline's own number by default.
         steering: what steers the first pipeline besides prompts, the same for all images.
+        long_prompts: whether prompts beyond a text encoder's length are read in chunks, instead of cut off.
 
     Raises:
         ValueError: a number of steps or images is less than 1, or of frames less than 2.
@@ -44,6 +46,7 @@ class Settings:
     batch_size: int = 8
     frames: int | None = None
     steering: Steering = field(default_factory=Steering)
+    long_prompts: bool = False
 
     def __post_init__(self) -> None:
         if not self.steps or min(*self.steps, self.batch_size) < 1:
@@ -54,6 +57,8 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON; without what does not steer."""
         own = {name: value for name, value in vars(self).items() if name != "steering"}
+        if not self.long_prompts:
+            del own["long_prompts"]
         return {**own, **self.steering.to_dict()}
 
 
@@ -116,6 +121,11 @@ def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings
     """
     if len(prompts) > 1 and not videos.in_batches(pipes[0]):
         return [image for prompt in prompts for image in generate(arm, pipes, [prompt], settings)]
+    if settings.long_prompts:
+        by_length = groupby(prompts, lambda prompt: long_prompts.count(pipes[0], prompt.text, settings.negative))
+        groups = [list(group) for _, group in by_length]
+        if len(groups) > 1:
+            return [image for group in groups for image in generate(arm, pipes, group, settings)]
     images = [read_picture(prompt.start) for prompt in prompts if prompt.start is not None]
     for number, (pipe, steps) in enumerate(zip(pipes, settings.steps, strict=True)):
         # On the CPU, so that a seed means the same image on every device.
@@ -130,6 +140,9 @@ def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings
             size = {} if settings.steering.image else _size(pipe, settings)
             given |= {"guidance_scale": settings.guidance, **size, **_steered(pipe, settings, len(prompts))}
             given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(prompts)
+            if settings.long_prompts and long_prompts.count(pipe, prompts[0].text, settings.negative) > 1:
+                read = long_prompts.arguments(pipe, [prompt.text for prompt in prompts], settings.negative)
+                given |= {"prompt": None, "negative_prompt": None, **read}
         moving = videos.draws_videos(pipe)
         given |= videos.asked(pipe, arm.steps(steps), settings.frames) if moving else {}
         output = pipe(**{name: value for name, value in given.items() if value is not None})

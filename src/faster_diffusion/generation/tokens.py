@@ -13,8 +13,8 @@ _UNLIMITED = 100_000  # tokenizers that know no limit say a huge number
 _SHOWN = 60  # characters
 
 
-def warn_of_cuts(pipe: Any, texts: Iterable[str]) -> None:
-    """Warns, once, of prompts whose end is cut off."""
+def warn_of_cuts(pipe: Any, texts: Iterable[str], remedy: str = "") -> None:
+    """Warns, once, of prompts whose end is cut off, and says what helps."""
     texts = list(dict.fromkeys(texts))
     cuts = [(text, cut) for text in texts for cut in [cut_off(pipe, text)] if cut]
     if not cuts:
@@ -24,20 +24,26 @@ def warn_of_cuts(pipe: Any, texts: Iterable[str]) -> None:
     which = "The prompt is" if len(texts) == 1 else f"{len(cuts)} of {len(texts)} prompts are"
     where = "Its" if len(texts) == 1 else "Of the first the"
     logger.warning(
-        "%s longer than the %d tokens that %s reads. %s end has no effect: %r",
-        *(which, limit, type(pipe).__name__, where, rest),
+        "%s longer than the %d tokens that %s reads. %s end has no effect: %r.%s",
+        *(which, limit, type(pipe).__name__, where, rest, remedy and f" {remedy}"),
     )
 
 
 def cut_off(pipe: Any, text: str) -> tuple[str, int] | None:
     """The end of a prompt that no text encoder reads, and how many tokens one reads; none if all is read."""
-    cuts = [_cut_off(pipe, tokenizer, text) for tokenizer in _tokenizers(pipe)]
+    cuts = [_cut_off(pipe, tokenizer, text) for tokenizer in tokenizers(pipe)]
     if not cuts or None in cuts:
         return None
     return min((cut for cut in cuts if cut), key=lambda cut: len(cut[0]))
 
 
-def _tokenizers(pipe: Any) -> list[Any]:
+def is_cut(pipe: Any, text: str) -> bool:
+    """Whether any text encoder lacks the end of a prompt."""
+    return any(_cut_off(pipe, tokenizer, text) is not None for tokenizer in tokenizers(pipe))
+
+
+def tokenizers(pipe: Any) -> list[Any]:
+    """The tokenizers of a pipeline's text encoders."""
     found = (getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3"))
     return [tokenizer for tokenizer in found if callable(tokenizer)]
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tqdm import tqdm
-
 from ..arms import Arm
 from ..files import locked, write_json
+from ..generation.progress import bar
 from ..generation.prompts import Prompt, seeded
 from ..generation.sampling import Settings, check_askable, generate, quiet
 from ..measuring.extras import check_extra
@@ -253,7 +252,7 @@ def _corrected(pacer: Pacer, space: Space, progress: bool) -> tuple[list[Arm], d
     prompts = [replace(prompt, seed=prompt.seed + _OTHER_SEEDS + number) for number, prompt in pairs]
     corrected, unfit, late = [], {}, 0
     long: Followed | None = None
-    for solver, steps, place in tqdm(space.corrected_runs, desc="corrections", unit="run", disable=not progress):
+    for solver, steps, place in bar(space.corrected_runs, "corrections", "run", progress):
         name, arm = f"{solver}-{steps}" + ("-placed" if place else ""), Arm(solver, steps)
         path = folder / f"{name}{SUFFIX}"
         try:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from tqdm import tqdm
-
 from ..arms import Arm
+from ..generation.progress import bar
 from .budget import LEADING, PLANS, Pacer, spread
 from .halving import dominated, pareto_front, survivors
 from .lab import CALIBRATION, Lab
@@ -27,7 +26,7 @@ def measured(
 ) -> list[Arm]:
     """Measures arms on all prompts of a split, or on the first ``batches``, as far as there is time; gives those."""
     found = []
-    for arm in tqdm(arms, desc=about, unit="arm", disable=not progress):
+    for arm in bar(arms, about, "arm", progress):
         if all(pacer.measure(arm, split, batch, part) for batch in pacer.lab.batches(split)[:batches]):
             found.append(arm)
     return found

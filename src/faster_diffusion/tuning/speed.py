@@ -9,9 +9,8 @@ from functools import partial
 from statistics import fmean, median
 from typing import Any
 
-from tqdm import tqdm
-
 from ..arms import Arm
+from ..generation.progress import bar
 from ..generation.prompts import Prompt
 from ..generation.sampling import Settings, generate
 from ..measuring.timing import in_turn, interleave
@@ -102,12 +101,12 @@ def time(
     known = records.fact("times") or {}
     times: Times = known["seconds"] if known.get("arms") == specs else {spec: [] for spec in specs}
     done = len(times[specs[0]])
-    with tqdm(total=rounds, initial=done, desc="timing", unit="round", disable=not progress) as bar:
+    with bar(rounds, "timing", "round", progress, initial=done) as shown:
         for number in range(done, rounds):
             measured = _rounds(pipe, in_turn(arms, number), prompts, settings, 1, warm_up=number == done)
             times = {spec: [*times[spec], *measured[spec]] for spec in specs}
             records.put_fact("times", {"arms": specs, "seconds": times})
-            bar.update()
+            shown.update()
     return times
 
 
