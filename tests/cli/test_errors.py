@@ -1,7 +1,10 @@
 """Every mistake gets one clear line on stderr, a non-zero exit, and no traceback."""
 
 import json
+import re
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +148,25 @@ def test_no_traceback_from_the_process(run_process):
     assert result.returncode == 2
     assert result.stderr.startswith("Error: There is no folder /missing/model")
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_what_nobody_foresaw_is_one_line_and_a_file(run, tiny_model, monkeypatch):
+    from diffusers import AutoencoderKL
+
+    def broken(*_, **__):
+        raise AssertionError("the\nroof fell in")
+
+    monkeypatch.setattr(AutoencoderKL, "decode", broken)
+    result = run("generate", "a", "--model", tiny_model, "--steps", 3)
+    fails(result, "AssertionError: the roof fell in (a bug of ours", "please report it with ")
+    log = Path(re.search(r"report it with (.*)\)", result.stderr)[1])
+    assert "in broken\n" in log.read_text()
+    log.unlink()
+
+
+def test_so_it_is_while_arguments_are_read_and_where_no_file_can_be_written(run, monkeypatch):
+    from faster_diffusion.generation import images
+
+    monkeypatch.setattr(images, "read_settings", lambda path: {}["x"])
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    fails(run("generate", "--like", "x.png"), "KeyError: 'x' (a bug of ours", "could not be written")

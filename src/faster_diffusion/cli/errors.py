@@ -4,19 +4,23 @@ import functools
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
+from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from ..generation.errors import InputError, MissingError, UnwantedError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FAILED, USAGE = 1, 2  # exit codes
+_SHOWN = 300  # characters of an unforeseen error
 _GO_ON = ("evaluate", "tune", "bench")  # commands that keep what they have done
 
 
@@ -37,7 +41,7 @@ def held(resource: AbstractContextManager[Any]) -> Any:
 
 
 def one_line(command: Command) -> Command:
-    """Reports what a user can put right as `Error: ...` on stderr. A bug still shows its traceback."""
+    """Reports what a user can put right as `Error: ...` on stderr; a bug goes on to `LastResort`."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -58,6 +62,33 @@ def one_line(command: Command) -> Command:
         raise typer.Exit(told.code)
 
     return wrapper  # type: ignore[return-value]
+
+
+class LastResort(TyperGroup):
+    """The commands; what nobody foresaw is told in one line too, with where its traceback was written."""
+
+    def invoke(self, context: Any) -> Any:
+        """Runs the command that was asked for."""
+        try:
+            return super().invoke(context)
+        except Exception as error:
+            if hasattr(error, "exit_code") or isinstance(error, (typer.Abort, BrokenPipeError)):
+                raise  # typer tells those
+            typer.echo(f"Error: {_unforeseen(error)}", err=True)
+            raise typer.Exit(FAILED) from error
+
+
+def _unforeseen(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    what = f"{type(error).__name__}: {text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'}"
+    try:
+        with NamedTemporaryFile(
+            *("w", -1, "utf-8"), prefix="faster-diffusion-", suffix=".log", delete=False, errors="backslashreplace"
+        ) as log:
+            log.write(f"{sys.argv}\n\n{''.join(traceback.format_exception(error))}")
+    except OSError:
+        return f"{what} (a bug of ours, or of a library we use, whose details could not be written)"
+    return f"{what} (a bug of ours, or of a library we use; please report it with {log.name})"
 
 
 def in_one_line(error: BaseException) -> CliError | None:

@@ -8,7 +8,7 @@ import typer
 from .analyze import analyze
 from .bench import bench
 from .demo import demo
-from .errors import show_our_warnings_only
+from .errors import LastResort, show_our_warnings_only
 from .evaluate import evaluate
 from .fit import fit
 from .generate import generate
@@ -20,6 +20,7 @@ from .video import video
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
+    cls=LastResort,
     context_settings=_HELP,
     help="Faster sampling of diffusion models, with the proof of what it keeps.",
     no_args_is_help=True,

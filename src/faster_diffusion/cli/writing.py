@@ -145,7 +145,7 @@ def write(missing: Sequence[Planned], batches: Iterable[Sequence[Image.Image]], 
                 raise
             kept = f"{done} of {len(missing)} images are kept; {again} makes the rest."
             told = in_one_line(error)
-            if told is None:  # a bug, whose traceback is shown
+            if told is None:  # a bug, which is told as such
                 typer.echo(kept, err=True)
                 raise
             raise CliError(f"{str(told).rstrip('.')}. {kept}", told.code) from error
