@@ -5,6 +5,7 @@ import torch
 
 import faster_diffusion as fd
 from faster_diffusion.models.stages import stage_names
+from tests.pipelines.kinds import for_each_kind
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
@@ -61,6 +62,7 @@ def test_key_steps_reused_steps_and_the_runs_of_encoder_and_decoder_are_those_of
     assert runs == {"encoder": len(computed), "decoder": row.steps if row.alone else len(computed)}
 
 
+@for_each_kind
 def test_after_an_exception_in_the_middle_the_next_call_is_clean(row, pipe, monkeypatch):
     with fd.enable(pipe, key_steps=KEYS):
         expected = row.sample(pipe)

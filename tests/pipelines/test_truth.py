@@ -8,6 +8,7 @@ import torch
 import faster_diffusion as fd
 from specimens import oracle
 from tests.flops import counted
+from tests.pipelines.kinds import for_each_kind
 
 KEYS = [0, 3, 4]
 CLOSE = {"rtol": 0, "atol": 1e-3}  # latents of the toys have a spread of 1 to 20
@@ -19,6 +20,7 @@ def test_it_is_the_oracle_s_result(row, pipe):
         torch.testing.assert_close(row.sample(pipe), expected, **CLOSE)
 
 
+@for_each_kind
 def test_the_flops_in_the_summary_are_those_counted(row, pipe):
     if row.twin_differs:
         pytest.skip(row.twin_differs)
@@ -28,6 +30,7 @@ def test_the_flops_in_the_summary_are_those_counted(row, pipe):
     assert handle.summary().flops < handle.summary().flops_untouched
 
 
+@for_each_kind
 def test_without_guidance_too(row, pipe):
     """Where the pipeline has guidance, a scale of 1 leaves half of the batch out."""
     if "guidance_scale" not in inspect.signature(pipe.__call__).parameters:
@@ -42,6 +45,7 @@ def test_without_guidance_too(row, pipe):
     torch.testing.assert_close(made[True], made[False], **CLOSE)
 
 
+@for_each_kind
 def test_offloading_before_or_after_enabling_makes_the_same_image(row, pipe):
     if pipe.model_cpu_offload_seq is None:
         pytest.skip("diffusers cannot offload this pipeline")
