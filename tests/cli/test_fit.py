@@ -20,11 +20,11 @@ def test_writes_a_profile_and_says_how_near_it_comes(run, tiny_model, tmp_path):
 def test_places_the_steps_if_asked(run, tiny_model, tmp_path):
     (tmp_path / "prompts.txt").write_text("a\n")
     options = ("--prompts", "prompts.txt", "--fitted", 1, "--held-out", 0, "--guidance", 3, "--reference", "ddim:9")
-    arm = ("--arm", "dpm++1-trailing:3", "--place")
-    result = run("fit", tiny_model, *options, *arm, "--out", "three.json")
+    result = run("fit", tiny_model, *options, "--place", "--out", "new/eight.json")
     assert result.exit_code == 0, result.stderr
-    found = fd.enable(tiny.pipeline(), key_steps=tmp_path / "three.json").config.correction.timesteps
-    assert len(found) == 3
+    found = fd.enable(tiny.pipeline(), key_steps=tmp_path / "new" / "eight.json").config.correction.timesteps
+    assert len(found) == 8
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["eight.json"]
 
 
 def test_what_is_wrong_is_one_line(run, tiny_model, tmp_path):

@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FAILED, USAGE = 1, 2  # exit codes
 _SHOWN = 300  # characters of an unforeseen error
-_GO_ON = ("evaluate", "tune", "bench")  # commands that keep what they have done
+_GO_ON = ("evaluate", "tune", "fit", "bench")  # commands that keep what they have done
 
 
 class CliError(Exception):

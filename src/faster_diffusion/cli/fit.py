@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 def fit(
     model: options.Model = "scenes",
     arm: Annotated[
-        str, typer.Option(help="The short run: a solver and its steps, or with a plan.")
-    ] = "ddim-trailing:8",
+        str | None,
+        typer.Option(
+            help="The short run: a solver and its steps, or with a plan. ddim-trailing:8 by default, dpm++1-trailing:8 "
+            "with --place."
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None, typer.Option(help="Text, .jsonl, COCO captions (.json), or a folder of pictures with captions.")
     ] = None,
@@ -41,7 +46,10 @@ def fit(
     device: options.DeviceOption = None,
     out: Annotated[Path, typer.Option(help="The profile, a .json file.")] = Path("fitted.json"),
 ) -> None:
-    """Fits a correction of few steps to a run of many, at one guidance scale; writes a profile."""
+    """Fits a correction of few steps to a run of many, at one guidance scale; writes a profile.
+
+    Interrupted and run again, it goes on where it was.
+    """
     from .. import demo
     from ..generation import checks, loading
     from ..generation.sampling import Settings
@@ -59,8 +67,12 @@ def fit(
     pipe = loading.load(model, dtype, device)
     checks.check_size(pipe, {"--height": height, "--width": width})
     settings = Settings(guidance=guidance, negative=negative, height=height, width=width)
-    profile = run(pipe, arm, wanted, settings=settings, held_out=held_out, reference=reference, place=place)
+    parts = out.with_suffix(".parts")
+    how: dict[str, Any] = {"settings": settings, "held_out": held_out, "reference": reference, "place": place}
+    arm = arm or ("dpm++1-trailing:8" if place else "ddim-trailing:8")
+    profile = run(pipe, arm, wanted, **how, folder=parts, progress=True)
     profile.save(out)
+    shutil.rmtree(parts, ignore_errors=True)
     typer.echo(_told(profile, out))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import ceil
+from pathlib import Path as Folder
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from ..options.correction import TERMS, Correction
 from ..options.profile import Profile
 from . import placement
 from .following import Followed, Listener, Once, Path, follow, guidance_in
+from .kept import follow_and_keep
 from .steps import places
 
 logger = logging.getLogger(__name__)
@@ -51,10 +53,12 @@ def fit(
     reference: Arm | str | None = None,
     place: bool = False,
     seed: int = 0,
+    folder: str | Folder | None = None,
+    progress: bool = False,
 ) -> Profile:
     """Fits the correction of a short run, on this pipeline at this guidance scale.
 
-    Images of all prompts are generated at once, by the short run and by the reference.
+    The short run generates images of all prompts at once, the reference ``settings.batch_size`` at a time.
 
     Args:
         pipe: a pipeline that generates from prompts, or from classes.
@@ -67,6 +71,8 @@ def fit(
         place: whether to optimise the timesteps of the short run too: where the reference shows that it errs least, or
             at a power law of noise levels, whichever comes nearest; see `steps`. Its solver has to take timesteps of
             one's own, as that of ``"dpm++1-trailing:8"`` does.
+        folder: where the reference is kept, batch by batch; called again after it was killed, it goes on from there.
+        progress: whether to show a progress bar on stderr.
 
     Returns:
         A profile for ``fd.enable(pipe, key_steps=...)`` once it is saved; its config has the correction, and
@@ -93,7 +99,9 @@ def fit(
         own = Arm(arm.solver, steps * ceil(_REFERENCE_STEPS / steps))
         reference = f"dpm++-trailing:{_REFERENCE_STEPS}" if place else own
     reference = Arm.parse(reference) if isinstance(reference, str) else reference
-    return fit_to(follow(pipe, reference, named, settings, listen=place), pipe, arm, held_out, place=place)
+    kept = None if folder is None else Folder(folder)
+    long = follow_and_keep(pipe, reference, named, settings, kept, listen=place, progress=progress)
+    return fit_to(long, pipe, arm, held_out, place=place)
 
 
 def check_fits(pipe: Any, arm: Arm, prompt: Prompt, settings: Settings, *, place: bool = False) -> None:

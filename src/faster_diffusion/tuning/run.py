@@ -24,8 +24,9 @@ from ..options.profile import SUFFIX, Profile
 from . import levels, placement, profiles, report, search, speed
 from .budget import CORRECTED, FEWER, LEADING, REFERENCE, TIMES, Budget, Pacer, most_telling_first
 from .fitting import RUNS, check_fits, fit_to
-from .following import Followed, follow, guidance_in, size_of
+from .following import Followed, guidance_in, size_of
 from .halving import pareto_front
+from .kept import follow_and_keep
 from .lab import CALIBRATION, HELD_OUT, Lab
 from .records import Records
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Point, Tuning
@@ -263,7 +264,9 @@ def _corrected(pacer: Pacer, space: Space, progress: bool) -> tuple[list[Arm], d
                     continue
                 check_fits(lab.pipe, arm, prompts[0], lab.settings, place=place)
                 with pacer.spent(len(prompts) * seconds):
-                    long = long or follow(lab.pipe, lab.reference, prompts, lab.settings, listen=True)
+                    long = long or follow_and_keep(
+                        lab.pipe, lab.reference, prompts, lab.settings, folder / "reference", listen=True
+                    )
                     made = fit_to(long, lab.pipe, arm, held_out=0, place=place)
                 folder.mkdir(exist_ok=True)
                 made.save(path)
