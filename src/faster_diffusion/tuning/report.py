@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arms import Arm
-from ..measuring import tables
+from ..measuring import labels, tables
 from ..measuring.verdicts import FEWEST
 from . import profiles
 from .results import FEWER_STEPS, OTHER, PLAN, Figure, Level, Point, Tuning, shown
@@ -37,24 +37,26 @@ def picture(found: Tuning) -> Any:
     axes = drawing.add_subplot()
     plain = [point for point in found.points if point.kind == FEWER_STEPS]
     solvers = dict.fromkeys(Arm.parse(point.arm).solver for point in plain)
+    drawn = []
     for solver, colour in zip(solvers, _CURVES * len(solvers), strict=False):
         curve = [point for point in plain if Arm.parse(point.arm).solver == solver]
         curve.sort(key=lambda point: Arm.parse(point.arm).step_count or 0)
         axes.plot(*_places(curve), color=colour, marker=".", linewidth=1, label=f"fewer steps, {solver or 'own'}")
+        drawn.append(list(zip(*_places(curve), strict=True)))
     for kind, (marker, colour) in _LOOKS.items():
         some = [point for point in found.points if point.kind == kind]
-        x, y = _places(some)
-        axes.plot(x, y, marker, color=colour, alpha=0.6, label=kind)
-        if kind == OTHER:
-            for point, place in zip(some, zip(x, y, strict=True), strict=True):
-                axes.annotate(point.arm, place, (5, -3), textcoords="offset points", fontsize=6)
+        axes.plot(*_places(some), marker, color=colour, alpha=0.6, label=kind)
     best = [found.point(arm) for arm in found.pareto_front]
     axes.plot(*_places(best), color=_LOOKS[PLAN][1], linewidth=1.5, label="Pareto front")
     axes.set_xscale("log")
     axes.set_xlabel("time of a call, relative to the baseline")
     axes.set_ylabel(f"PSNR to {found.settings['reference']}, dB")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=7)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7, frameon=False)
+    others = [(point.arm, point.ratio.value, point.psnr.value) for point in found.points if point.kind == OTHER]
+    if others:
+        front = list(zip(*_places(best), strict=True))
+        labels.name(drawing, axes, others, [*drawn, front], fontsize=7)
     return drawing
 
 
