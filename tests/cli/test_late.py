@@ -11,6 +11,7 @@ from faster_diffusion.benchmark.cases import MODES, SUITES
 from faster_diffusion.cli import names
 from faster_diffusion.evaluation import METRICS
 from faster_diffusion.models import schedulers
+from faster_diffusion.options.profile import SUFFIX
 
 COMMANDS = ("demo", "generate", "video", "show", "info", "evaluate", "bench", "analyze", "tune", "fit")
 
@@ -25,9 +26,13 @@ def test_what_help_lists_is_what_there_is():
         assert text == ", ".join(there)
     assert names.SOLVERS == schedulers.NAMES
     assert ",".join(map(str, analysis.KEYS)) == names.KEYS
+    assert names.PROFILE == SUFFIX
 
 
-def test_help_version_and_mistakes_in_arguments_load_neither_torch_nor_diffusers():
+def test_help_version_and_mistakes_in_arguments_load_neither_torch_nor_diffusers(tmp_path):
+    folder, file = tmp_path / "x.png", tmp_path / "file"
+    folder.mkdir()
+    file.touch()
     asked = [
         ("--version",),
         ("--help",),
@@ -35,6 +40,8 @@ def test_help_version_and_mistakes_in_arguments_load_neither_torch_nor_diffusers
         ("nonsense",),
         *((name, "-h") for name in COMMANDS),
         ("tune", "--no"),
+        *((*words, "--out", str(folder)) for words in (("demo",), ("bench",), ("fit",), ("video", "a"))),
+        *((*words, "--out", str(file)) for words in (("generate", "a"), ("evaluate",), ("tune",), ("analyze",))),
     ]
     script = f"""
 import sys
@@ -44,8 +51,9 @@ for arguments in {asked}:
     try:
         run()
     except SystemExit as end:
-        assert end.code == (2 if arguments[-1] in ("nonsense", "--no") else 0), (arguments, end.code)
-print(sorted({{"torch", "diffusers", "transformers", "numpy"}} & sys.modules.keys()))
+        wrong = "--out" in arguments or arguments[-1] in ("nonsense", "--no")
+        assert end.code == (2 if wrong else 0), (arguments, end.code)
+print(sorted({{"torch", "diffusers", "transformers"}} & sys.modules.keys()))
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.endswith("[]\n")

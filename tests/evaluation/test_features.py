@@ -1,6 +1,7 @@
 """Networks that see images, of every kind that can be named, with small random weights."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,32 @@ def test_what_cannot_be_found_is_told_before_anything_is_loaded(name, said):
 def test_what_can_be_found(script, dino):
     assert [find(name) for name in ("scenes", script, dino, "openai/clip-vit-base-patch32")] == [None] * 4
     assert "config.json" in find(str(Path(script).parent))
+
+
+def test_a_program_that_touches_files_is_not_run(tmp_path):
+    escaped = tmp_path / "escaped"
+
+    class Writes(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.path = str(escaped)
+
+        def forward(self, images: torch.Tensor):
+            torch.save(images, self.path)
+            return images.flatten(1).float()
+
+    path = tmp_path / "features.pt"
+    torch.jit.script(Writes()).save(str(path))
+    torch.jit.load(path)(torch.zeros(1, 1))
+    assert escaped.exists()  # where it is trusted
+    escaped.unlink()
+    with pytest.raises(ValueError, match=r"features.pt was not run: it calls save"):
+        load_extractor(str(path), "cpu")
+    assert not escaped.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", pickle.dumps(print)])
+def test_what_is_no_program_is_told(tmp_path, content):
+    (tmp_path / "features.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"features.pt is no TorchScript program that can be read"):
+        load_extractor(str(tmp_path / "features.pt"), "cpu")

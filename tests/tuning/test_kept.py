@@ -1,5 +1,7 @@
 """A long run that is killed goes on with the batch that it was at."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -85,3 +87,14 @@ def test_a_fit_goes_on_with_it(pipe, followed, tmp_path):
     followed[0].clear()
     assert fd.fit(pipe, "ddim:2", PROMPTS, **how) == first
     assert followed[0] == []
+
+
+def test_code_in_what_was_kept_is_not_run(pipe, followed, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "escaped",)
+
+    before = run(pipe, tmp_path / "parts")
+    torch.save({"made": Evil()}, tmp_path / "parts" / "0000.pt")
+    assert_same(run(pipe, tmp_path / "parts"), before)
+    assert not (tmp_path / "escaped").exists()

@@ -42,13 +42,15 @@ def analyze(
 
     --key-steps and --parallel are of the accelerated run in the timeline.
     """
-    from .. import analysis, demo
-    from ..generation import checks, loading
     from ..measuring.extras import check_extra
-    from ..models import schedulers
 
     check_extra()
     outputs.hold_folder(out)
+
+    from .. import analysis, demo
+    from ..generation import checks, loading
+    from ..models import schedulers
+
     counts = _counts(suggest)
     options.check_solver(scheduler)
     acceleration = options.Acceleration(key_steps, parallel, prior_noise=False)

@@ -63,6 +63,9 @@ def bench(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cases and their arms, and stop.")] = False,
 ) -> None:
     """Times arms against each other, interleaved in one process. A run that was stopped goes on where it was."""
+    if not dry_run:
+        outputs.hold_file(out)
+
     from rich.console import Console
 
     from ..benchmark.results import Results
@@ -91,7 +94,6 @@ def bench(
         _list(console, wanted)
         return
     _check_device(wanted)
-    outputs.hold_file(out)
     if chosen is not None:
         console.print(f"{chosen.about[0].upper()}{chosen.about[1:]}.\n", highlight=False, soft_wrap=True)
         rounds = rounds or chosen.rounds

@@ -44,14 +44,17 @@ def demo(
     device: options.DeviceOption = None,
 ) -> None:
     """Samples the embedded model, original and accelerated from the same seeds, and shows both side by side."""
-    from .. import demo as embedded
-    from ..arms import Arm
-    from ..generation import checks, comparison, images, loading
-    from ..generation.prompts import numbered
-    from ..generation.sampling import Settings
+    from ..generation import images
 
     images.check_format(out)
     outputs.hold_file(out)
+
+    from .. import demo as embedded
+    from ..arms import Arm
+    from ..generation import checks, comparison, loading
+    from ..generation.prompts import numbered
+    from ..generation.sampling import Settings
+
     acceleration = options.Acceleration(key_steps, parallel, prior_noise)
     pipe = loading.load("scenes", device=device)
     acceleration.orders(checks.network_calls(pipe.scheduler, steps))

@@ -69,6 +69,12 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="A folder; a run that was stopped there goes on.")] = Path("runs/evaluate"),
 ) -> None:
     """Samples the same prompts with every arm and judges them: fidelity, quality, time. Writes report.html."""
+    from ..measuring.extras import check_extra
+
+    check_extra()
+    if not dry_run:
+        outputs.hold_folder(out)
+
     from .. import demo
     from ..evaluation import METRICS, Judges, report
     from ..evaluation import evaluate as run
@@ -79,10 +85,8 @@ def evaluate(
     from ..generation.prompts import repeated
     from ..generation.sampling import Settings
     from ..generation.videos import as_video_pipeline
-    from ..measuring.extras import check_extra
     from ..models import schedulers
 
-    check_extra()
     options.check_solver(scheduler)
     embedded = model in demo.available()
     if guidance is None and embedded:
@@ -107,7 +111,6 @@ def evaluate(
             typer.echo(f"  {each.name}" + ("" if each.name == each.spec else f": {each.spec}"))
         typer.echo(f"{foreseen}\nThe weights were not checked.")
         return
-    outputs.hold_folder(out)
     pipes = _load(names, dtype, device)
     if frames is not None:
         pipes[-1] = as_video_pipeline(pipes[-1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import options, outputs
+from . import names, options, outputs
 from .errors import CliError, one_line
 from .prompts import prompts_for
 
@@ -50,15 +50,15 @@ def fit(
 
     Interrupted and run again, it goes on where it was.
     """
+    if out.suffix != names.PROFILE:
+        raise CliError(f"--out {out}: a profile is a {names.PROFILE} file.")
+    outputs.hold_file(out)
+
     from .. import demo
     from ..generation import checks, loading
     from ..generation.sampling import Settings
-    from ..options.profile import SUFFIX
     from ..tuning import fit as run
 
-    if out.suffix != SUFFIX:
-        raise CliError(f"--out {out}: a profile is a {SUFFIX} file.")
-    outputs.hold_file(out)
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
     wanted = prompts_for(model, prompts, fitted + held_out, seed)

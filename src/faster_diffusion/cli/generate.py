@@ -86,6 +86,13 @@ def generate(
 
     Run again, it makes what is missing.
     """
+    any_seed = seed == -1
+    seed = options.chosen_seed(seed)
+    wanted = _wanted(prompt, prompts, num_images, seed)
+    if any_seed:
+        typer.echo(f"Seed: {seed}")
+    writing.hold(out, len(wanted))
+
     from .. import demo
     from ..generation import checks, comparison, loading
     from ..generation import long_prompts as chunked
@@ -94,12 +101,6 @@ def generate(
     from ..generation.tokens import warn_of_cuts
     from ..models import schedulers
 
-    any_seed = seed == -1
-    seed = options.chosen_seed(seed)
-    wanted = _wanted(prompt, prompts, num_images, seed)
-    if any_seed:
-        typer.echo(f"Seed: {seed}")
-    writing.hold(out, len(wanted))
     options.check_solver(scheduler)
     way = ways.chosen(context, arm, profile, options.Acceleration(key_steps, parallel, prior_noise))
     steps = way.steps(steps)

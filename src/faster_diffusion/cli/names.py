@@ -13,3 +13,4 @@ SOLVERS = (
     "have it"
 )
 KEYS = "5,9,13,25"
+PROFILE = ".json"

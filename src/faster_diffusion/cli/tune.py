@@ -53,16 +53,18 @@ def tune(
     ),
 ) -> None:
     """Searches steps, solvers, key steps and forecasts for the fastest at each fidelity; writes profiles."""
+    from ..measuring.extras import check_extra
+
+    check_extra()
+    outputs.hold_folder(out)
+
     from .. import demo
     from ..generation import checks, loading
     from ..generation.sampling import Settings
-    from ..measuring.extras import check_extra
     from ..models import schedulers
     from ..tuning import Space, report
     from ..tuning import tune as run
 
-    check_extra()
-    outputs.hold_folder(out)
     for name in (scheduler, *(solver or ())):
         options.check_solver(name)
     _check_reference(reference)

@@ -37,18 +37,21 @@ def video(
     out: Annotated[Path, typer.Option(help="A .gif, .webp or .mp4 file.")] = Path("video.gif"),
 ) -> None:
     """Makes a video. A model of images makes one by Text2Video-Zero."""
+    from ..generation import video_files
+
+    video_files.check_format(out)
+    outputs.hold_file(out)
+
     import torch
 
     from .. import demo
-    from ..generation import checks, loading, video_files, videos
+    from ..generation import checks, loading, videos
     from ..generation.metadata import digest
     from ..generation.pictures import fitted, read_picture
     from ..generation.prompts import Prompt
     from ..generation.tokens import warn_of_cuts
 
-    video_files.check_format(out)
     wanted = Prompt(prompt, options.chosen_seed(seed))
-    outputs.hold_file(out)
     way = ways.chosen(context, arm, profile, options.Acceleration(key_steps, parallel, prior_noise))
     steps = way.steps(steps)
     start = None if image is None else read_picture(image)

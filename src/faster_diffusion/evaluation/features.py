@@ -11,7 +11,9 @@ A network is named by one of
 
 from __future__ import annotations
 
+import re
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -30,6 +32,7 @@ SCRIPTS = (".pt", ".pth", ".ts", ".torchscript")  # suffixes of TorchScript file
 _BATCH = 32
 
 Thing = TypeVar("Thing")
+_FILES = re.compile(r"\b(?:save|from_file|load)\b(?=\s*\()")  # operations of TorchScript that touch files
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def _batches(things: Iterable[Thing]) -> Iterator[list[Thing]]:
 
 
 def _script(name: str, device: str) -> Callable[[Sequence[Image.Image]], torch.Tensor]:
+    _check_script(Path(name).expanduser())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the format, which is the one such weights come in
         network: Any = torch.jit.load(str(Path(name).expanduser()), map_location=device).eval()
@@ -117,6 +121,22 @@ def _script(name: str, device: str) -> Callable[[Sequence[Image.Image]], torch.T
         return features
 
     return see
+
+
+def _check_script(path: Path) -> None:
+    """Refuses a program that does more than compute: its language knows no files but by these operations.
+
+    Raises:
+        ValueError: says which.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            code = "\n".join(archive.read(name).decode() for name in archive.namelist() if name.endswith(".py"))
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no TorchScript program that can be read: {error}.") from error
+    touched = _FILES.search(code)
+    if touched:
+        raise ValueError(f"{path} was not run: it calls {touched[0]}, and what sees images has no use for files.")
 
 
 def _vision(name: str, device: str) -> Callable[[Sequence[Image.Image]], torch.Tensor]:
