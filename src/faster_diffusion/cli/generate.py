@@ -51,7 +51,9 @@ def generate(
     long_prompts: Annotated[
         bool, typer.Option("--long-prompts", help="Read prompts beyond the text encoder's length too, in chunks.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images sampled at once; changes no image.")] = 4,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images sampled at once; an image depends on it by rounding alone.")
+    ] = 4,
     height: options.PixelsOption = None,
     width: options.PixelsOption = None,
     image: options.ImageOption = None,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from operator import is_, itemgetter
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 from .adapters import Adapters
 from .forwards import links
 
+_VERSION = attrgetter("_version")
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of a number
 _SIMPLE = (bool, int, float, str, type(None))
 _MOVING = ("group_offloading", "layerwise_casting")  # hooks of diffusers that give a module's weights other places
@@ -51,15 +53,14 @@ class Reader:
 
     def read(self) -> State:
         """The state now."""
-        shape = self._shape()
-        if shape != self._gathered:
+        lengths, entries = self._lengths(), self._entries()
+        if lengths != self._gathered[0] or not all(map(is_, entries, self._gathered[1])):
             self._gather()
-            shape = self._gathered
-        equal: list[Any] = [*shape, *[tensor._version for tensor in self._versioned]]
-        equal += [tensor.data_ptr() for tensor in self._still]
+            lengths, entries = self._gathered
+        equal: list[Any] = [*lengths, *map(_VERSION, self._versioned), *map(torch.Tensor.data_ptr, self._still)]
         equal.append(self._samples())
         equal += self._adapters.now()
-        same: list[Any] = list(map(type, self._modules))
+        same: list[Any] = [*entries, *map(type, self._modules)]
         for read, attributes in self._settings:
             same += read(attributes)
         self._put_on(equal, same)
@@ -78,7 +79,7 @@ class Reader:
         of_diffusers = [vars(module) for module in modules if type(module).__module__.startswith("diffusers.")]
         self._settings = [(_settings(attributes), attributes) for attributes in of_diffusers]
         self._counted = of_diffusers
-        self._gathered = self._shape()
+        self._gathered = self._lengths(), self._entries()
         tensors = [e for part in self._registers for e in part.values() if isinstance(e, torch.Tensor)]
         self._versioned = [tensor for tensor in tensors if not tensor.is_inference()]
         # Where anything is moved for a while, storages come and go, and must not be held.
@@ -88,11 +89,15 @@ class Reader:
         self._hooks = [part for module in modules for part in (module._forward_pre_hooks, module._forward_hooks)]
         self._adapters = Adapters(modules)
 
-    def _shape(self) -> list[int]:
-        """What modules, weights and attributes there are."""
-        shape = [id(entry) for register in self._registers if register for entry in register.values()]
-        shape += [len(a) - ("forward" in a) - ("_diffusers_hook" in a) for a in self._counted]
-        return shape
+    def _lengths(self) -> list[int]:
+        """How many modules, weights and attributes there are."""
+        lengths = list(map(len, self._registers))
+        lengths += [len(a) - ("forward" in a) - ("_diffusers_hook" in a) for a in self._counted]
+        return lengths
+
+    def _entries(self) -> list[Any]:
+        """The modules and weights."""
+        return list(chain.from_iterable(map(dict.values, filter(None, self._registers))))
 
     def _samples(self) -> int:
         """How often one number of every weight has changed: what is written past torch's counting changes most."""
@@ -105,15 +110,13 @@ class Reader:
 
     def _put_on(self, equal: list[Any], same: list[Any]) -> None:
         """Hooks, and what takes the place of a forward; hooks of diffusers by name, since guiders renew them."""
-        for hooks in self._hooks:
-            if hooks:
-                same += hooks.values()
-        for number, attributes in enumerate(self._attributes):
-            if "forward" in attributes:
-                others, names = self._in_place_of_forward(number, attributes)
-                if others or names:
-                    equal.append((number, len(others), names))
-                    same += others
+        for hooks in filter(None, self._hooks):
+            same += hooks.values()
+        for number in [n for n, attributes in enumerate(self._attributes) if "forward" in attributes]:
+            others, names = self._in_place_of_forward(number, self._attributes[number])
+            if others or names:
+                equal.append((number, len(others), names))
+                same += others
 
     def _in_place_of_forward(self, number: int, attributes: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
         """The functions of others, and the names of diffusers' hooks."""
