@@ -79,6 +79,13 @@ def test_a_wrapped_network_gives_the_image_of_the_network_itself(wrap, parallel)
     assert torch.equal(loop(wrapped), baseline)
 
 
+def test_copies_on_several_devices_are_refused():
+    wrapped = torch.nn.DataParallel(toys.unet())
+    wrapped.device_ids = [0, 1]  # as on a machine with two
+    with pytest.raises(ValueError, match=r"within DataParallel over 2 devices.*\(network.module\)"):
+        fd.enable(wrapped)
+
+
 @pytest.mark.parametrize("wrap", [with_lora, torch.compile], ids=["PEFT", "compiled"])
 def test_a_pipeline_takes_a_wrapped_network(wrap):
     pipe = toys.stable_diffusion()

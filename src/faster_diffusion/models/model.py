@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from .families import LAYOUTS
-from .layout import Layout, unwrap
+from .layout import Layout, unwrap, wrappers
 from .pipelines import network_of, refuse
 from .stages import layout_of
 
@@ -30,9 +30,22 @@ class Model:
         """
         network = target if isinstance(target, nn.Module) else _network_of(target)
         layout = layout_of(network)
+        _refuse_copies(network)
         refuse(type(target))
         classes = tuple(base.__name__ for start in (target, unwrap(network)) for base in type(start).__mro__)
         return cls(network, layout, classes)
+
+
+def _refuse_copies(network: nn.Module) -> None:
+    """Refuses ``DataParallel`` over several devices: it calls copies of the network, which are made for one call."""
+    for wrapper in wrappers(network):
+        devices = getattr(wrapper, "device_ids", None) or ()
+        if isinstance(wrapper, nn.DataParallel) and len(devices) > 1:
+            raise ValueError(
+                f"{type(unwrap(network)).__name__} cannot be accelerated within DataParallel over {len(devices)} devices, "
+                "which runs copies of it that last for one call. Take it out (network.module), and run one process a "
+                "device with a share of the prompts each."
+            )
 
 
 def _network_of(pipe: Any) -> nn.Module:
