@@ -42,9 +42,9 @@ def _refuse_copies(network: nn.Module) -> None:
         devices = getattr(wrapper, "device_ids", None) or ()
         if isinstance(wrapper, nn.DataParallel) and len(devices) > 1:
             raise ValueError(
-                f"{type(unwrap(network)).__name__} cannot be accelerated within DataParallel over {len(devices)} devices, "
-                "which runs copies of it that last for one call. Take it out (network.module), and run one process a "
-                "device with a share of the prompts each."
+                f"{type(unwrap(network)).__name__} cannot be accelerated within DataParallel over {len(devices)} "
+                "devices, which runs copies of it that last for one call. Take it out (network.module), and run one "
+                "process a device with a share of the prompts each."
             )
 
 
