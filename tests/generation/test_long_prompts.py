@@ -46,6 +46,7 @@ def test_embeddings_of_chunks_follow_each_other(pipe):
     each = [pipe.encode_prompt(piece, "cpu", 1, False)[0][0] for piece in long_prompts.chunks(pipe, LONG)]
     assert torch.allclose(read["prompt_embeds"][0], torch.cat(each), atol=1e-5)
     assert read["negative_prompt_embeds"].shape == read["prompt_embeds"].shape
+    assert not read["prompt_embeds"].requires_grad
 
 
 def test_the_end_of_a_long_prompt_counts_only_if_it_is_asked_for(pipe):

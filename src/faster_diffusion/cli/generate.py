@@ -124,7 +124,8 @@ def generate(
         chunked.check(pipe)
     else:
         remedy = "--long-prompts reads it in chunks." if chunked.can_be_read(pipe) else ""
-        warn_of_cuts(pipe, [*(each.text for each in wanted), *([negative] if negative else [])], remedy)
+        for texts in ([each.text for each in wanted], [negative] if negative else []):
+            warn_of_cuts(pipe, texts, remedy)
     settings = Settings((steps,), guidance, negative, height, width, batch_size, None, steered, long_prompts)
     with way.arm.applied(pipe):
         way.check(pipe, steps)

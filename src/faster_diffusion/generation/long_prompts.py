@@ -47,6 +47,7 @@ def count(pipe: Any, text: str, negative: str | None) -> int:
     return max(len(chunks(pipe, text)), len(chunks(pipe, negative or "")))
 
 
+@torch.no_grad()
 def arguments(pipe: Any, texts: Sequence[str], negative: str | None) -> dict[str, Any]:
     """What a pipeline is called with for prompts of equally many chunks: embeddings, (images, chunks x tokens, width).
 
