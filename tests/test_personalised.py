@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 import faster_diffusion as fd
 from faster_diffusion import demo
 from specimens import toys
+from specimens.rows.common import DOUBLE
 from specimens.rows.variants import ADAPTED, with_example_images
 from specimens.toys import accelerated, images_after
 
@@ -110,7 +111,7 @@ def test_a_saved_pipeline_comes_back_and_is_accelerated_alike(tmp_path):
 
 def drawn(*steps):
     """A picture by the embedded model, whose text encoder reads real words."""
-    pipe = demo.load("scenes")
+    pipe = demo.load("scenes", torch_dtype=DOUBLE)
     pipe.set_progress_bar_config(disable=True)
     for step in steps:
         step(pipe)

@@ -25,7 +25,7 @@ from diffusers import (
 
 from specimens import toys
 
-from .common import LATE, STRENGTH, Row, image, right_half, stable_diffusion
+from .common import DOUBLE, LATE, STRENGTH, Row, image, right_half, stable_diffusion
 
 
 def v_prediction() -> Any:
@@ -81,8 +81,8 @@ def latent_upscale() -> Any:
 
 
 def with_pooled(n: int) -> dict[str, Any]:
-    """A prompt, and all of it in one vector."""
-    prompt = toys.prompt(n)
+    """A prompt, and all of it in one vector, in the precision in which the network is told all else."""
+    prompt = {name: text.to(DOUBLE) for name, text in toys.prompt(n).items()}
     return {**prompt, **{name.replace("prompt", "pooled_prompt"): text.mean(1) for name, text in prompt.items()}}
 
 
@@ -143,7 +143,6 @@ ROWS = [
         "upscale-x2",
         latent_upscale,
         lambda n: {**with_pooled(n), "image": image(n, 16, 4)},
-        dtype=torch.float32,  # in which diffusers tells the network of the noise
     ),
     Row("unconditional-ddpm", lambda: unconditional(DDPMPipeline, DDPMScheduler()), as_one_generator),
     Row(
