@@ -205,7 +205,7 @@ def test_no_traceback(files, tmp_path, call):
 
 
 @pytest.mark.slow
-@shared(max_examples=200, derandomize=False)
+@shared(max_examples=200)
 @given(call=calls())
 def test_no_traceback_of_hundreds(files, tmp_path, call):
     ends_well(files, tmp_path / "run", call)
