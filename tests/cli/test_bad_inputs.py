@@ -173,7 +173,7 @@ def ends_well(files: Path, folder: Path, call) -> None:
     shutil.copytree(files, folder)
     path = None
     if breaking is not None:
-        named = [folder / word for word in words if word.strip("./") and (folder / word).exists()]
+        named = [folder / word for word in words if word.strip("./") and len(word) < 100 and (folder / word).exists()]
         read = sorted({path for one in named for path in paths(one)})
         if read:
             path = read[int(which * len(read))]

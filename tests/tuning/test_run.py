@@ -82,7 +82,7 @@ def test_short_runs_are_corrected_too_and_each_is_fitted_once(run, monkeypatch):
         measured = Profile.load(run.folder / f"corrections/{file}.json").measured
         assert measured["reference"] == "ddim-trailing:12"
         assert measured["prompts"] == {"fitted": 3, "held out": 0}
-    monkeypatch.setattr(run_module, "follow", lambda *args, **options: pytest.fail("fitted anew"))
+    monkeypatch.setattr(run_module, "follow_and_keep", lambda *args, **options: pytest.fail("fitted anew"))
     tiny.run(run.folder, max_seconds=100)
 
 
