@@ -98,3 +98,12 @@ def test_code_in_what_was_kept_is_not_run(pipe, followed, tmp_path):
     torch.save({"made": Evil()}, tmp_path / "parts" / "0000.pt")
     assert_same(run(pipe, tmp_path / "parts"), before)
     assert not (tmp_path / "escaped").exists()
+
+
+def test_what_was_kept_is_forgotten_and_nothing_else(pipe, followed, tmp_path):
+    for folder in (tmp_path / "ours", tmp_path / "shared"):
+        run(pipe, folder)
+    (tmp_path / "shared" / "theirs.pt").touch()
+    for folder in (tmp_path / "ours", tmp_path / "shared", tmp_path / "missing"):
+        kept.forget(folder)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["shared", "shared/theirs.pt"]

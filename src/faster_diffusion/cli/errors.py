@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import mkstemp
 from typing import Any, TypeVar
 
 import typer
@@ -82,13 +83,13 @@ def _unforeseen(error: Exception) -> str:
     text = " ".join(str(error).split())
     what = f"{type(error).__name__}: {text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'}"
     try:
-        with NamedTemporaryFile(
-            *("w", -1, "utf-8"), prefix="faster-diffusion-", suffix=".log", delete=False, errors="backslashreplace"
-        ) as log:
-            log.write(f"{sys.argv}\n\n{''.join(traceback.format_exception(error))}")
+        number, log = mkstemp(prefix="faster-diffusion-", suffix=".log")
+        os.close(number)
+        details = f"{sys.argv}\n\n{''.join(traceback.format_exception(error))}"
+        Path(log).write_text(details, encoding="utf-8", errors="backslashreplace")
     except OSError:
         return f"{what} (a bug of ours, or of a library we use, whose details could not be written)"
-    return f"{what} (a bug of ours, or of a library we use; please report it with {log.name})"
+    return f"{what} (a bug of ours, or of a library we use; please report it with {log})"
 
 
 def in_one_line(error: BaseException) -> CliError | None:

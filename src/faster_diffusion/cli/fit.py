@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +57,7 @@ def fit(
     from ..generation import checks, loading
     from ..generation.sampling import Settings
     from ..tuning import fit as run
+    from ..tuning.kept import forget
 
     if guidance is None and model in demo.available():
         guidance = demo.GUIDANCE_SCALE
@@ -67,12 +67,21 @@ def fit(
     pipe = loading.load(model, dtype, device)
     checks.check_size(pipe, {"--height": height, "--width": width})
     settings = Settings(guidance=guidance, negative=negative, height=height, width=width)
-    parts = out.with_suffix(".parts")
-    how: dict[str, Any] = {"settings": settings, "held_out": held_out, "reference": reference, "place": place}
     arm = arm or ("dpm++1-trailing:8" if place else "ddim-trailing:8")
-    profile = run(pipe, arm, wanted, **how, folder=parts, progress=True)
+    parts = out.with_suffix(".parts")
+    profile = run(
+        pipe,
+        arm,
+        wanted,
+        settings=settings,
+        held_out=held_out,
+        reference=reference,
+        place=place,
+        folder=parts,
+        progress=True,
+    )
     profile.save(out)
-    shutil.rmtree(parts, ignore_errors=True)
+    forget(parts)
     typer.echo(_told(profile, out))
 
 

@@ -51,9 +51,12 @@ def count(pipe: Any, text: str, negative: str | None) -> int:
 def arguments(pipe: Any, texts: Sequence[str], negative: str | None) -> dict[str, Any]:
     """What a pipeline is called with for prompts of equally many chunks: embeddings, (images, chunks x tokens, width).
 
-    Missing chunks are empty prompts. Where an encoder sums up a prompt (SDXL), it is the first chunk's sum.
+    Nothing where one chunk is all: such prompts are given as they are. Missing chunks are empty prompts. Where an
+    encoder sums up a prompt (SDXL), it is the first chunk's sum.
     """
     number = count(pipe, texts[0], negative)
+    if number == 1:
+        return {}
 
     def padded(text: str) -> list[str]:
         pieces = chunks(pipe, text)
@@ -67,10 +70,11 @@ def arguments(pipe: Any, texts: Sequence[str], negative: str | None) -> dict[str
         negative_prompt=None if negative is None else padded(negative) * len(texts),
     )
     names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
-    return {
+    read = {
         name: values[::number] if name.startswith(("pooled", "negative_pooled")) else _joined(values, len(texts))
         for name, values in zip(names, encoded, strict=False)
     }
+    return {"prompt": None, "negative_prompt": None, **read}
 
 
 def _parts(pipe: Any, word: str) -> list[str]:

@@ -140,9 +140,8 @@ def generate(arm: Way, pipes: Sequence[Any], prompts: Sequence[Prompt], settings
             size = {} if settings.steering.image else _size(pipe, settings)
             given |= {"guidance_scale": settings.guidance, **size, **_steered(pipe, settings, len(prompts))}
             given["negative_prompt"] = None if settings.negative is None else [settings.negative] * len(prompts)
-            if settings.long_prompts and long_prompts.count(pipe, prompts[0].text, settings.negative) > 1:
-                read = long_prompts.arguments(pipe, [prompt.text for prompt in prompts], settings.negative)
-                given |= {"prompt": None, "negative_prompt": None, **read}
+            if settings.long_prompts:
+                given |= long_prompts.arguments(pipe, [prompt.text for prompt in prompts], settings.negative)
         moving = videos.draws_videos(pipe)
         given |= videos.asked(pipe, arm.steps(steps), settings.frames) if moving else {}
         output = pipe(**{name: value for name, value in given.items() if value is not None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,14 @@ def follow_and_keep(
         return run
 
     return _joined(list(starmap(followed, enumerate(bar(parts, "long run", "batch", progress)))))
+
+
+def forget(folder: Path) -> None:
+    """Deletes what `follow_and_keep` kept in a folder, and the folder if nothing else is in it."""
+    for path in folder.glob("[0-9][0-9][0-9][0-9].pt"):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _joined(runs: Sequence[Followed]) -> Followed:
