@@ -59,7 +59,7 @@ def load(
         pipe = load_single_file(path, config, read_config, **options)
     else:
         pipe = _load_foreign(model, variant, torch_dtype=torch_dtype, **parts)
-    pipe.set_progress_bar_config(leave=False, **drawn())
+    pipe.set_progress_bar_config(desc="sampling", leave=False, **drawn())
     return pipe if offload else pipe.to(device)
 
 
